@@ -1,0 +1,1 @@
+"""pyctl: a Docker-compatible command line for containerd; the engine and the command line."""

@@ -1,0 +1,1 @@
+"""How we ask containerd: client, transport and error translation."""

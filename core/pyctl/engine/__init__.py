@@ -1,0 +1,1 @@
+"""Our own containerd, for when the machine runs none."""

@@ -1,0 +1,1 @@
+"""The one small process per data root that outlives commands."""

@@ -1,0 +1,1 @@
+"""Plan, apply, undo and the journal: how containers come and go without leaving anything behind."""

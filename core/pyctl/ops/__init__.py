@@ -1,0 +1,1 @@
+"""What a command does: records in, records out, nothing printed."""

@@ -1,0 +1,1 @@
+"""The OCI runtime specification, from image configuration and request."""

@@ -1,0 +1,1 @@
+"""The data root shared with nerdctl: names, locks, volumes, hosts files, network configurations."""

@@ -1,0 +1,1 @@
+"""Built-in plug-ins of kind ``image``."""
