@@ -1,0 +1,101 @@
+"""flock(2) on the targets nerdctl locks, and files that are either old or new, never torn."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+
+class Lock:
+    """A held lock; leaving the context (or ``release``) lets it go, twice if need be.
+
+    The target is a directory or a file. A missing one is created: the caller says which by making the
+    directory first, because nerdctl makes a missing target a 0600 file. BSD flock, not fcntl: the lock belongs
+    to the open file, so two threads of one process exclude each other as well.
+    """
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str, *, shared: bool = False, blocking: bool = True) -> None:
+        """Take the lock, waiting as long as it takes.
+
+        Raises:
+            BlockingIOError: another owner holds it and ``blocking`` is false.
+            OSError: the target cannot be opened.
+        """
+        self.path = path
+        self._fd = _open(path)
+        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(self._fd, how if blocking else how | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self._fd)
+            self._fd = -1
+            raise
+
+    def release(self) -> None:
+        """Let the lock go; the target stays."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+
+def lock_directory(path: str, *, mode: int = 0o700, shared: bool = False, blocking: bool = True) -> Lock:
+    """Lock a directory, made with its parents if it is missing."""
+    os.makedirs(path, mode=mode, exist_ok=True)
+    return Lock(path, shared=shared, blocking=blocking)
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:
+    """Write a whole file: readers see the old content or the new one, also after a crash.
+
+    The temporary beside it is called ``.tmp-<name>...``; whoever lists the directory leaves those out
+    (``is_temporary``). ``mode`` is exact, whatever the umask. ``durable=False`` skips fsync for files a reboot may lose.
+
+    Raises:
+        OSError: nothing was changed.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".tmp-{name}{os.urandom(6).hex()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+            os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        raise
+
+
+def is_temporary(name: str) -> bool:
+    """Is this directory entry an unfinished write of ours or nerdctl's?"""
+    return name.startswith(".tmp-")
