@@ -18,7 +18,7 @@ class PlannedStep(Record):
 
 
 class ObserverSpecs:
-    """Broadcast: every installed observer is called, one at a time; one failure does not stop the rest."""
+    """Broadcast: every installed observer is called, one at a time. What one raises fails the operation, which is undone."""
 
     @hookspec
     def check_plan(self, operation: str, steps: tuple[PlannedStep, ...]) -> None:
@@ -29,5 +29,9 @@ class ObserverSpecs:
         """
 
     @hookspec
+    def before_step(self, operation: str, step: PlannedStep) -> None:
+        """Called in the step's thread, before it changes anything."""
+
+    @hookspec
     def after_step(self, operation: str, step: PlannedStep, seconds: float) -> None:
-        """Called after each step that succeeded."""
+        """Called in the step's thread after it succeeded."""
