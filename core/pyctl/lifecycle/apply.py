@@ -1,0 +1,125 @@
+"""Carry a plan out: each step as soon as what it needs is there; on any failure undo all that was begun."""
+
+from __future__ import annotations
+
+import threading
+
+from pyctl.lifecycle.journal import JournalEntry
+from pyctl.lifecycle.undo import undo_all
+from pyctl_hookspecs.errors import CancelledError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pyctl.lifecycle.journal import Journal
+    from pyctl.lifecycle.steps import Step
+    from pyctl.lifecycle.undo import Undo
+
+
+class Watcher:
+    """Told about steps while they run; the default tells nobody. Calls come from the steps' threads."""
+
+    def before(self, step: Step) -> None: ...
+
+    def after(self, step: Step, seconds: float) -> None: ...
+
+
+class Chapter(Record):
+    """Steps that are undone together later, and the journal that remembers them."""
+
+    journal: Journal
+    steps: tuple[Step, ...]
+
+
+def apply(chapters: Sequence[Chapter], undo: Undo, cancel: threading.Event, watcher: Watcher | None = None) -> dict[str, Any]:
+    """Run the steps of all chapters as one graph and return their results by step name.
+
+    Setting ``cancel`` (Ctrl-C, SIGTERM) starts no further step; long steps watch it themselves. After a failure
+    every begun step is undone in reverse order, and the journals are discarded if all undos succeeded, kept otherwise.
+
+    Raises:
+        BaseExceptionGroup: the failures that came first, then whatever could not be undone.
+    """
+    run = _Run(chapters, cancel, watcher or Watcher())
+    for chapter in chapters:
+        chapter.journal.begin(chapter.steps)
+    failures = run.all_steps()
+    if not failures:
+        for chapter in chapters:
+            chapter.journal.complete()
+        return run.results
+    stuck = undo_all([JournalEntry(s.name, s.provider, s.undo_token, s.needs) for s in run.begun], undo)
+    for chapter in chapters:
+        if stuck:
+            chapter.journal.close()
+        else:
+            chapter.journal.discard()
+    raise BaseExceptionGroup("could not finish", failures + stuck)
+
+
+class _Run:
+    """The state of one ``apply``; everything is guarded by ``changed``."""
+
+    def __init__(self, chapters: Sequence[Chapter], cancel: threading.Event, watcher: Watcher) -> None:
+        self.results: dict[str, Any] = {}
+        self.begun: list[Step] = []
+        self._failures: list[BaseException] = []
+        self._running = 0
+        self._waiting = [(step, chapter.journal) for chapter in chapters for step in chapter.steps]
+        self._cancel, self._watcher = cancel, watcher
+        self._changed = threading.Condition()
+
+    def all_steps(self) -> list[BaseException]:
+        """Run until everything is done or something failed and everything begun has ended."""
+        with self._changed:
+            while True:
+                try:
+                    if self._cancel.is_set() and not any(isinstance(e, CancelledError) for e in self._failures):
+                        self._failures.append(CancelledError("interrupted", exit_code=130))
+                    if not self._failures:
+                        self._start_ready()
+                    if self._running == 0 and (self._failures or not self._waiting):
+                        return self._failures
+                    self._changed.wait()
+                except KeyboardInterrupt:  # the default handler is in force: same meaning
+                    self._cancel.set()
+
+    def _start_ready(self) -> None:
+        ready = [pair for pair in self._waiting if all(need in self.results for need in pair[0].needs)]
+        if not ready and not self._running and self._waiting:
+            raise ValueError(f"steps wait for each other: {[step.name for step, _ in self._waiting]}")
+        for step, journal in ready:
+            self._waiting.remove((step, journal))
+            self.begun.append(step)
+            self._running += 1
+            threading.Thread(target=self._work, args=(step, journal), name=step.name, daemon=True).start()
+
+    def _work(self, step: Step, journal: Journal) -> None:
+        from time import monotonic
+
+        outcome: Any = None
+        failure: BaseException | None = None
+        try:
+            started = monotonic()
+            self._watcher.before(step)
+            outcome = step.do(self.results)
+            self._watcher.after(step, monotonic() - started)
+            journal.mark(step.name)
+        except BaseException as error:
+            _name_step(error, step)
+            failure = error
+        with self._changed:
+            self._running -= 1
+            if failure is None:
+                self.results[step.name] = outcome
+            else:
+                self._failures.append(failure)
+            self._changed.notify_all()
+
+
+def _name_step(error: BaseException, step: Step) -> None:
+    if not hasattr(error, "step"):
+        error.step = step.name  # type: ignore[attr-defined]  # for --errors json

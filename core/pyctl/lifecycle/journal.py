@@ -1,0 +1,147 @@
+"""The plan on disk before the first step, so that whatever kills us, somebody else can undo.
+
+One file per plan in the container's state directory. Its first line is the whole plan, fsync'd; lines after it
+mark steps that are done, and ``complete`` that all are. The owner holds a flock while it lives. A complete plan
+stays: ``rm`` (or the container's exit) undoes it. An empty file means that nothing happened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from pyctl.lifecycle.steps import Step
+
+
+class JournalEntry:
+    """What undoing needs to know of one step: who, what, and which steps stood on which."""
+
+    __slots__ = ("name", "needs", "provider", "undo_token")
+
+    def __init__(self, name: str, provider: str, undo_token: str, needs: Sequence[str] = ()) -> None:
+        self.name, self.provider, self.undo_token, self.needs = name, provider, undo_token, tuple(needs)
+
+
+class Plan:
+    """A plan read back. ``is_complete`` says that every step was done."""
+
+    __slots__ = ("entries", "is_complete")
+
+    def __init__(self, entries: list[JournalEntry], is_complete: bool) -> None:
+        self.entries, self.is_complete = entries, is_complete
+
+
+class Journal:
+    """A plan being carried out by this process."""
+
+    def __init__(self, path: str, *, owns_directory: bool = False) -> None:
+        """Create the file and take its lock.
+
+        With ``owns_directory`` discarding the journal takes the directory it stands in along: the last thing to go.
+
+        Raises:
+            BlockingIOError: another process is carrying this plan out or undoing it.
+        """
+        self.path = path
+        self._owns_directory = owns_directory
+        self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def begin(self, steps: Sequence[Step]) -> None:
+        """Put the plan on disk. What an earlier plan of this file said must have been undone."""
+        os.ftruncate(self._file, 0)
+        self._line(plan=[[s.name, s.provider, s.undo_token, s.needs] for s in steps])
+        os.fsync(self._file)
+
+    def mark(self, step: str) -> None:
+        """Note a finished step; no fsync, because a killed process does not lose the page cache."""
+        self._line(done=step)
+
+    def complete(self) -> None:
+        """All steps are done; the plan stays for whoever undoes it one day."""
+        self._line(complete=True)
+        self.close()
+
+    def discard(self) -> None:
+        """Everything was undone: there is no plan any more."""
+        if self._owns_directory:
+            _remove_tree(os.path.dirname(self.path), last=os.path.basename(self.path))
+        else:
+            _unlink(self.path)
+        self.close()
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _line(self, **fields: Any) -> None:
+        import json
+
+        os.write(self._file, json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _remove_tree(directory: str, *, last: str) -> None:
+    """Remove a state directory, the journal after everything else so that a kill halfway leaves the plan."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = f"{directory}/{name}"
+        if name == last:
+            continue
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil  # 16 ms, and only a few containers have folders there
+
+            shutil.rmtree(path)
+        else:
+            _unlink(path)
+    _unlink(f"{directory}/{last}")
+    os.rmdir(directory)
+
+
+def read_plan(path: str) -> Plan | None:
+    """The plan in a journal file, or None if there is no file; an empty or torn first line is an empty plan."""
+    import json
+
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        return None
+    if len(lines) < 2:  # the first line has no end: it was never fsync'd, so no step was begun
+        return Plan([], False)
+    entries = [JournalEntry(*fields) for fields in json.loads(lines[0])["plan"]]
+    return Plan(entries, b'{"complete":true}' in lines[1:])
+
+
+def is_owned(path: str) -> bool:
+    """Does a living process hold this journal?"""
+    try:
+        probe = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(probe)
+    return False

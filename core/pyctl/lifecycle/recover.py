@@ -1,0 +1,47 @@
+"""Undo a plan from its journal: after a crash, when a container is removed, or when its task has ended."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.lifecycle.journal import Journal, JournalEntry, is_owned, read_plan
+from pyctl.lifecycle.undo import undo_all
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctl.lifecycle.undo import Undo
+
+
+def _every(_entry: JournalEntry) -> bool:
+    return True
+
+
+def undo_plan(
+    path: str, undo: Undo, *, owns_directory: bool = False, which: Callable[[JournalEntry], bool] = _every
+) -> list[BaseException]:
+    """Undo the steps of the plan at ``path`` that ``which`` picks and drop the journal; no plan there is a success.
+
+    A journal that could not be undone completely stays, so that a later command tries again.
+
+    Raises:
+        BlockingIOError: its owner is alive, or somebody else is undoing it; leave it alone.
+    """
+    if read_plan(path) is None:
+        return []
+    journal = Journal(path, owns_directory=owns_directory)
+    plan = read_plan(path)  # again, now that it is ours
+    try:
+        errors = undo_all([entry for entry in plan.entries if which(entry)], undo) if plan else []
+        if not errors:
+            journal.discard()
+        return errors
+    finally:
+        journal.close()
+
+
+def is_abandoned(path: str) -> bool:
+    """Is there a plan here that nobody carries out and that never became complete?"""
+    plan = read_plan(path)
+    return plan is not None and not plan.is_complete and os.path.exists(path) and not is_owned(path)
