@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from pyctl.lifecycle.cancel import Cancel
     from pyctl.lifecycle.journal import Journal
     from pyctl.lifecycle.steps import Step
     from pyctl.lifecycle.undo import Undo
@@ -34,7 +35,7 @@ class Chapter(Record):
     steps: tuple[Step, ...]
 
 
-def apply(chapters: Sequence[Chapter], undo: Undo, cancel: threading.Event, watcher: Watcher | None = None) -> dict[str, Any]:
+def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watcher | None = None) -> dict[str, Any]:
     """Run the steps of all chapters as one graph and return their results by step name.
 
     Setting ``cancel`` (Ctrl-C, SIGTERM) starts no further step; long steps watch it themselves. After a failure
@@ -63,7 +64,7 @@ def apply(chapters: Sequence[Chapter], undo: Undo, cancel: threading.Event, watc
 class _Run:
     """The state of one ``apply``; everything is guarded by ``changed``."""
 
-    def __init__(self, chapters: Sequence[Chapter], cancel: threading.Event, watcher: Watcher) -> None:
+    def __init__(self, chapters: Sequence[Chapter], cancel: Cancel, watcher: Watcher) -> None:
         self.results: dict[str, Any] = {}
         self.begun: list[Step] = []
         self._failures: list[BaseException] = []
@@ -74,9 +75,10 @@ class _Run:
 
     def all_steps(self) -> list[BaseException]:
         """Run until everything is done or something failed and everything begun has ended."""
-        with self._changed:
-            while True:
-                try:
+        self._cancel.subscribe(self._wake)
+        try:
+            with self._changed:
+                while True:
                     if self._cancel.is_set() and not any(isinstance(e, CancelledError) for e in self._failures):
                         self._failures.append(CancelledError("interrupted", exit_code=130))
                     if not self._failures:
@@ -84,8 +86,12 @@ class _Run:
                     if self._running == 0 and (self._failures or not self._waiting):
                         return self._failures
                     self._changed.wait()
-                except KeyboardInterrupt:  # the default handler is in force: same meaning
-                    self._cancel.set()
+        finally:
+            self._cancel.unsubscribe(self._wake)
+
+    def _wake(self) -> None:
+        with self._changed:  # re-entrant: a signal handler may run in the thread that holds it
+            self._changed.notify_all()
 
     def _start_ready(self) -> None:
         ready = [pair for pair in self._waiting if all(need in self.results for need in pair[0].needs)]

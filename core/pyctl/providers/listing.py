@@ -41,7 +41,9 @@ def rows(registry: Registry) -> tuple[PluginRow, ...]:
     counted = {(c.kind, c.name, c.target) for c in registry.all()}
     found: list[PluginRow] = []
     for kind in KINDS:
-        manager: NamedExtensionManager[object] = NamedExtensionManager(f"pyctl.{kind}", names=[], invoke_on_load=False, warn_on_missing_entrypoint=False)
+        manager: NamedExtensionManager[object] = NamedExtensionManager(
+            f"pyctl.{kind}", names=[], invoke_on_load=False, warn_on_missing_entrypoint=False
+        )
         for entry in manager.list_entry_points():
             claim = known.get((kind, entry.name, entry.value))
             if claim is None:

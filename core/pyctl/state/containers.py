@@ -1,0 +1,107 @@
+"""The files of a container's state directory that we and nerdctl read (interop facts, section 2.1)."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.state.locks import write_atomic
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+CREATE_JOURNAL = "pyctl-create.journal"
+START_JOURNAL = "pyctl-start.journal"
+_EXIT = "pyctl-exit.json"  # containerd 2.x forgets exited tasks when it restarts; we do not
+_NETWORKS = "pyctl-networks.json"
+_LIFECYCLE = "lifecycle.json"
+_PORTS = "network-config.json"
+
+
+class ExitRecord(Record):
+    """How a container's last run ended. ``exited_at`` is RFC 3339 UTC."""
+
+    exit_code: int
+    exited_at: str
+    oom_killed: bool = False
+
+
+class StateDir:
+    """One container's state directory."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @property
+    def create_journal(self) -> str:
+        return f"{self.path}/{CREATE_JOURNAL}"
+
+    @property
+    def start_journal(self) -> str:
+        return f"{self.path}/{START_JOURNAL}"
+
+    def make(self) -> None:
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+
+    def exists(self) -> bool:
+        return os.path.isdir(self.path)
+
+    def save_exit(self, record: ExitRecord) -> None:
+        self._save(_EXIT, record.as_dict())
+
+    def exit(self) -> ExitRecord | None:
+        """How the last run ended, or None if it never did."""
+        fields = self._load(_EXIT)
+        return ExitRecord(**fields) if fields else None
+
+    def forget_exit(self) -> None:
+        """A new run begins."""
+        try:
+            os.unlink(f"{self.path}/{_EXIT}")
+        except FileNotFoundError:
+            pass
+
+    def save_started(self, started_at: str) -> None:
+        self._save(_LIFECYCLE, {"started_at": started_at, "create_error": False})
+
+    def started_at(self) -> str:
+        """RFC 3339, or empty if it never started."""
+        return str(self._load(_LIFECYCLE).get("started_at", ""))
+
+    def save_ports(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+        """nerdctl's port mappings: HostPort, ContainerPort, Protocol, HostIP."""
+        self._save(_PORTS, {"portMappings": list(mappings)} if mappings else {})
+
+    def ports(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._load(_PORTS).get("portMappings", [])
+        return found
+
+    def save_attachments(self, attachments: Mapping[str, Mapping[str, Any]]) -> None:
+        """What the network drivers did, by network name; gone when the run is over."""
+        self._save(_NETWORKS, dict(attachments))
+
+    def attachments(self) -> dict[str, dict[str, Any]]:
+        return self._load(_NETWORKS)
+
+    def forget_attachments(self) -> None:
+        try:
+            os.unlink(f"{self.path}/{_NETWORKS}")
+        except FileNotFoundError:
+            pass
+
+    def _save(self, name: str, fields: Mapping[str, Any]) -> None:
+        import json
+
+        write_atomic(f"{self.path}/{name}", json.dumps(fields, separators=(",", ":")), durable=False)
+
+    def _load(self, name: str) -> dict[str, Any]:
+        import json
+
+        try:
+            with open(f"{self.path}/{name}", "rb") as file:
+                loaded: dict[str, Any] = json.loads(file.read())
+        except FileNotFoundError:
+            return {}
+        return loaded
