@@ -13,12 +13,17 @@ if TYPE_CHECKING:
 
 
 class PortMapping(Record):
-    """One published port. ``host_port`` 0 means: choose one; ``protocol`` is tcp, udp or sctp."""
+    """One published port. ``host_port`` 0 means: choose one; ``protocol`` is tcp, udp or sctp.
+
+    With ``host_port_end`` any free port from ``host_port`` to it will do (``-p 8080-8090:80``). In an attachment
+    it is 0 and ``host_port`` is the one that was taken.
+    """
 
     container_port: int
     host_port: int = 0
     protocol: str = "tcp"
     host_ip: str = "0.0.0.0"
+    host_port_end: int = 0
 
 
 class NetworkRequest(Record):

@@ -1,0 +1,229 @@
+"""Published and exposed ports: Docker's grammar on the way in, Docker's and nerdctl's shapes on the way out."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs import InvalidArgumentError, PortMapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+
+
+def parse_publish(text: str) -> tuple[PortMapping, ...]:
+    """What one ``-p`` asks for: ``[ip:][host[-end]:]container[-end][/proto]`` or ``published=8080,target=80``.
+
+    A host range with a single container port is a pool (``host_port_end``); no host port means 0: chosen later.
+
+    Raises:
+        InvalidArgumentError: in Docker's words.
+    """
+    if "=" in text:
+        text = _from_long_form(text)
+    rest, _, protocol = text.partition("/")
+    protocol = (protocol or "tcp").lower()
+    head, _, container = rest.rpartition(":")
+    if head.startswith("[") and head.endswith("]"):  # [::1]:80, an address without a host port
+        host_ip, host = head, ""
+    else:
+        host_ip, _, host = head.rpartition(":")
+    if host_ip.startswith("["):
+        if not host_ip.endswith("]"):
+            raise InvalidArgumentError(f"Invalid ip address: {host_ip}")
+        host_ip = host_ip[1:-1]
+    if host_ip and not _is_address(host_ip):
+        raise InvalidArgumentError(f"Invalid ip address: {host_ip}")
+    if not container:
+        raise InvalidArgumentError(f"no port specified: {text}<empty>")
+    first, last = _range(container, "containerPort", smallest=1)
+    host_first, host_last = _range(host, "hostPort", smallest=0) if host else (0, 0)
+    if protocol not in PROTOCOLS:
+        raise InvalidArgumentError(f"invalid proto: {protocol}")
+    address = host_ip or "0.0.0.0"
+    if host and last - first != host_last - host_first:
+        if first != last:
+            raise InvalidArgumentError(f"Invalid ranges specified for container and host Ports: {container} and {host}")
+        pool = PortMapping(
+            container_port=first, host_port=host_first, host_port_end=host_last, protocol=protocol, host_ip=address
+        )
+        return (pool,)
+    return tuple(
+        PortMapping(
+            container_port=port, host_port=host_first + port - first if host_first else 0, protocol=protocol, host_ip=address
+        )
+        for port in range(first, last + 1)
+    )
+
+
+def parse_published(texts: Iterable[str]) -> tuple[PortMapping, ...]:
+    """All ``-p`` of a command, a repeated mapping once.
+
+    Raises:
+        InvalidArgumentError: malformed, or one host port asked for twice.
+    """
+    mappings = tuple(dict.fromkeys(mapping for text in texts for mapping in parse_publish(text)))
+    taken: set[tuple[str, str, int]] = set()
+    for mapping in mappings:
+        if not mapping.host_port or mapping.host_port_end:
+            continue
+        key = (mapping.host_ip, mapping.protocol, mapping.host_port)
+        if key in taken:
+            bind = join_host(mapping.host_ip, mapping.host_port)
+            raise InvalidArgumentError(f"Bind for {bind} failed: port is already allocated")
+        taken.add(key)
+    return mappings
+
+
+def parse_expose(text: str) -> tuple[str, ...]:
+    """``80``, ``80-85/udp`` as the keys of ``ExposedPorts``: ``80/tcp``.
+
+    Raises:
+        InvalidArgumentError: in Docker's words.
+    """
+    if ":" in text:
+        raise InvalidArgumentError(f"invalid port format for --expose: {text}")
+    ports, _, protocol = text.partition("/")
+    protocol = (protocol or "tcp").lower()
+    if protocol not in PROTOCOLS:
+        raise InvalidArgumentError(f"invalid proto: {protocol}")
+    try:
+        first, last = _range(ports, "port", smallest=1)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"invalid range format for --expose: {text}, error: {error}") from error
+    return tuple(f"{port}/{protocol}" for port in range(first, last + 1))
+
+
+def publish_all(exposed: Iterable[str], published: tuple[PortMapping, ...]) -> tuple[PortMapping, ...]:
+    """``-P``: what was published by hand, and an automatic port for every other exposed one."""
+    done = {f"{mapping.container_port}/{mapping.protocol}" for mapping in published}
+    more = []
+    for key in sorted(dict.fromkeys(exposed), key=_by_number):
+        if key not in done:
+            port, _, protocol = key.partition("/")
+            more.append(PortMapping(container_port=int(port), protocol=protocol or "tcp"))
+    return published + tuple(more)
+
+
+def to_network_config(ports: Iterable[PortMapping]) -> dict[str, Any]:
+    """The content of ``network-config.json`` in the container's state directory."""
+    entries = [
+        {"HostPort": port.host_port, "ContainerPort": port.container_port, "Protocol": port.protocol, "HostIP": port.host_ip}
+        for port in ports
+    ]
+    return {"portMappings": entries} if entries else {}
+
+
+def from_network_config(config: Mapping[str, Any]) -> tuple[PortMapping, ...]:
+    """The mappings in a ``network-config.json``, ours or nerdctl's."""
+    return from_entries(config.get("portMappings") or ())
+
+
+def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...]:
+    """Mappings from nerdctl's JSON objects (also its old ``nerdctl/ports`` label)."""
+    return tuple(
+        PortMapping(
+            container_port=int(entry["ContainerPort"]),
+            host_port=int(entry.get("HostPort", 0)),
+            protocol=entry.get("Protocol") or "tcp",
+            host_ip=entry.get("HostIP") or "0.0.0.0",
+        )
+        for entry in entries
+    )
+
+
+def format_ports(ports: Iterable[PortMapping], exposed: Iterable[str] = ()) -> str:
+    """The PORTS column of ``ps``: ``0.0.0.0:8080-8081->80-81/tcp, 443/tcp``."""
+    ordered = sorted(ports, key=lambda port: (port.host_ip, port.protocol, port.container_port, port.host_port))
+    runs: list[list[PortMapping]] = []
+    for port in ordered:
+        last = runs[-1][-1] if runs else None
+        if (
+            last is not None
+            and (last.host_ip, last.protocol) == (port.host_ip, port.protocol)
+            and (last.container_port + 1, last.host_port + 1) == (port.container_port, port.host_port)
+        ):
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    texts = []
+    for run in runs:
+        host = _span(run[0].host_port, run[-1].host_port)
+        texts.append(
+            f"{join_host(run[0].host_ip, host)}->{_span(run[0].container_port, run[-1].container_port)}/{run[0].protocol}"
+        )
+    published = {f"{port.container_port}/{port.protocol}" for port in ordered}
+    return ", ".join(texts + [key for key in sorted(dict.fromkeys(exposed), key=_by_number) if key not in published])
+
+
+def format_port_lines(ports: Iterable[PortMapping]) -> tuple[str, ...]:
+    """The lines of ``port NAME``: ``80/tcp -> 0.0.0.0:8080``."""
+    ordered = sorted(ports, key=lambda port: (port.container_port, port.protocol, port.host_ip, port.host_port))
+    return tuple(f"{port.container_port}/{port.protocol} -> {join_host(port.host_ip, port.host_port)}" for port in ordered)
+
+
+def find_published(ports: Iterable[PortMapping], private: str, container_name: str) -> tuple[str, ...]:
+    """The lines of ``port NAME 80[/tcp]``: where that port of the container can be reached.
+
+    Raises:
+        InvalidArgumentError: not published, or not a port.
+    """
+    number, _, protocol = private.partition("/")
+    protocol = (protocol or "tcp").lower()
+    if not _is_port(number):
+        raise InvalidArgumentError(f"invalid port: {private}")
+    found = [p for p in ports if (p.container_port, p.protocol) == (int(number), protocol)]
+    if not found:
+        raise InvalidArgumentError(f"no public port '{number}/{protocol}' published for {container_name}")
+    return tuple(join_host(port.host_ip, port.host_port) for port in found)
+
+
+def join_host(address: str, port: int | str) -> str:
+    """``address:port``, IPv6 in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _from_long_form(text: str) -> str:
+    fields = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or not value:
+            raise InvalidArgumentError(f"invalid publish opts format (should be name=value but got '{part}')")
+        if key not in ("target", "published", "protocol", "mode"):
+            raise InvalidArgumentError(f"invalid field key: {key}")
+        fields[key] = value
+    if "target" not in fields:
+        raise InvalidArgumentError(f"missing mandatory field 'target' in {text}")
+    return f"{fields.get('published', '')}:{fields['target']}/{fields.get('protocol', 'tcp')}"
+
+
+def _range(text: str, what: str, *, smallest: int) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    last = last if dash else first
+    if not (_is_port(first) and _is_port(last)) or not smallest <= int(first) <= int(last):
+        raise InvalidArgumentError(f"invalid {what}: {text}")
+    return int(first), int(last)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= 65535
+
+
+def _is_address(text: str) -> bool:
+    from _socket import AF_INET, AF_INET6, inet_pton  # socket is 11 ms of import
+
+    try:
+        inet_pton(AF_INET6 if ":" in text else AF_INET, text)
+    except OSError:
+        return False
+    return True
+
+
+def _span(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _by_number(key: str) -> tuple[int, str]:
+    port, _, protocol = key.partition("/")
+    return int(port), protocol
