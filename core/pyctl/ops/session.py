@@ -1,0 +1,123 @@
+"""One command's view of the world: settings, plug-ins, the daemon and the state on disk, each opened when first used."""
+
+from __future__ import annotations
+
+from pyctl.lifecycle.cancel import Cancel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl.containerd.client import Client
+    from pyctl.ops.host import CoreHost
+    from pyctl.ops.settings import Settings
+    from pyctl.providers.hooks import Hooks
+    from pyctl.state.names import NameStore
+    from pyctl.state.paths import StatePaths
+
+
+class Session:
+    """Shared by the threads of a command. ``say`` takes one line for people, on stderr.
+
+    Nothing is opened before it is used; ``close`` ends what was.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.cancel = Cancel()
+        self.notices: list[str] = []
+        self._client: Client | None = None
+        self._hooks: Hooks | None = None
+        self._host: CoreHost | None = None
+        self._paths: StatePaths | None = None
+
+    @property
+    def namespace(self) -> str:
+        return self.settings.namespace
+
+    @property
+    def client(self) -> Client:
+        """The daemon, checked to be there.
+
+        Raises:
+            UnavailableError: nobody answers; says why and what to do.
+        """
+        if self._client is None:
+            from pyctl.containerd.client import Client
+
+            self._client = Client(self.address, self.namespace)
+        return self._client
+
+    @property
+    def address(self) -> str:
+        return self.settings.address
+
+    @property
+    def hooks(self) -> Hooks:
+        if self._hooks is None:
+            from pyctl.providers.hooks import Hooks
+            from pyctl.providers.registry import Registry
+            from pyctl.providers.scan import installed
+
+            settings = self.settings
+            self._hooks = Hooks(
+                Registry(
+                    installed,
+                    chosen=dict(settings.plugin_choices),
+                    disabled=frozenset(settings.plugins_disabled),
+                    builtins_only=settings.plugins_off,
+                )
+            )
+        return self._hooks
+
+    @property
+    def paths(self) -> StatePaths:
+        if self._paths is None:
+            from pyctl.state.paths import StatePaths, address_hash, check_namespace
+
+            settings = self.settings
+            check_namespace(settings.namespace)
+            self._paths = StatePaths(
+                data_root=settings.data_root,
+                data_store=f"{settings.data_root}/{address_hash(self.address)}",
+                namespace=settings.namespace,
+                runtime_dir=settings.runtime_dir,
+            )
+        return self._paths
+
+    @property
+    def names(self) -> NameStore:
+        from pyctl.state.names import NameStore
+
+        return NameStore(self.paths.names)
+
+    @property
+    def host(self) -> CoreHost:
+        """What plug-ins may use."""
+        if self._host is None:
+            from pyctl.ops.host import CoreHost
+
+            self._host = CoreHost(self)
+        return self._host
+
+    def close(self) -> None:
+        """Hang up. Safe to call twice."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+
+def open_session(settings: Settings) -> Session:
+    """A session on the daemon of the settings, or on our own engine if none was named and none answers.
+
+    Raises:
+        UnavailableError: nobody answers, or our own engine cannot be started.
+    """
+    import os
+
+    session = Session(settings)
+    if not settings.is_address_explicit and not os.path.exists(settings.address):
+        from pyctl.engine import find  # only when the system has no containerd
+
+        found = find.find(settings)
+        session.settings = settings.replace(address=found.address)
+        session.notices.extend(found.notices)
+    return session

@@ -1,0 +1,235 @@
+"""The streams between the user and a process in a container: FIFOs, and the pump that moves bytes.
+
+One thread, one ``poll``: standard input, both outputs, signals and the exit notice all end up in it, so nothing races.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from pyctl_hookspecs.errors import PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctl.ops.signals import SignalPipe
+    from pyctl.ops.terminal import DetachWatch
+
+_CHUNK = 65536
+
+
+class FifoPaths(Record):
+    """FIFOs the shim opens, empty for a stream that is not wanted."""
+
+    stdin: str = ""
+    stdout: str = ""
+    stderr: str = ""
+
+
+def fifo_paths(directory: str, *, stdin: bool, stderr: bool, prefix: str = "") -> FifoPaths:
+    """The paths ``make_fifos`` will make; a terminal has no separate stderr."""
+    return FifoPaths(
+        stdin=f"{directory}/{prefix}stdin" if stdin else "",
+        stdout=f"{directory}/{prefix}stdout",
+        stderr=f"{directory}/{prefix}stderr" if stderr else "",
+    )
+
+
+def make_fifos(paths: FifoPaths) -> None:
+    """Make the FIFOs, replacing what an earlier run left."""
+    os.makedirs(os.path.dirname(paths.stdout), mode=0o700, exist_ok=True)
+    for path in (paths.stdin, paths.stdout, paths.stderr):
+        if path:
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+            os.mkfifo(path, 0o600)
+
+
+def remove_fifos(directory: str) -> None:
+    """Remove a container's FIFO directory; one that is not there counts as removed."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        os.unlink(f"{directory}/{name}")
+    os.rmdir(directory)
+
+
+class Pump:
+    """Moves bytes until the process has exited and its outputs are at their end, or the user detaches.
+
+    ``on_exit`` is called once, in the pump's thread, when ``notify_exit`` was called from another one.
+    ``on_signal`` gets the signals of the pipe. ``tee`` sees every output chunk with its stream name.
+    """
+
+    def __init__(
+        self,
+        paths: FifoPaths,
+        *,
+        on_exit: Callable[[], None],
+        on_stdin_end: Callable[[], None],
+        signals: SignalPipe | None = None,
+        on_signal: Callable[[int], None] | None = None,
+        detach: DetachWatch | None = None,
+        tee: Callable[[str, bytes], None] | None = None,
+        show_stdout: bool = True,
+        show_stderr: bool = True,
+    ) -> None:
+        self._on_exit, self._on_stdin_end = on_exit, on_stdin_end
+        self._signals, self._on_signal = signals, on_signal
+        self._detach, self._tee = detach, tee
+        self._poll = select.poll()
+        self._outputs: dict[int, tuple[str, int]] = {}
+        self._exit_reader, self._exit_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._poll.register(self._exit_reader, select.POLLIN)
+        for path, stream, target, shown in (
+            (paths.stdout, "stdout", 1, show_stdout),
+            (paths.stderr, "stderr", 2, show_stderr),
+        ):
+            if path:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                self._outputs[descriptor] = (stream, target if shown else -1)
+                self._poll.register(descriptor, select.POLLIN)
+        self._stdin = -1
+        self._unwritten = b""
+        self._is_stdin_over = False
+        if paths.stdin:
+            # Read and write, because opening a FIFO for writing alone fails until the shim has opened it.
+            self._stdin = os.open(paths.stdin, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._watch_user(True)
+        if signals is not None:
+            self._poll.register(signals.fileno(), select.POLLIN)
+
+    def notify_exit(self) -> None:
+        """The process has ended. Callable from any thread."""
+        os.write(self._exit_writer, b"x")
+
+    def run(self) -> bool:
+        """Move bytes to the end; True if the user detached instead."""
+        has_exited = False
+        while self._outputs or not has_exited:
+            for descriptor, events in self._poll.poll():
+                if descriptor == self._exit_reader:
+                    os.read(self._exit_reader, 16)
+                    has_exited = True
+                    self._close_stdin()
+                    self._on_exit()
+                elif descriptor in self._outputs:
+                    self._copy_output(descriptor)
+                elif self._signals is not None and descriptor == self._signals.fileno():
+                    for number in self._signals.take():
+                        if self._on_signal is not None:
+                            self._on_signal(number)
+                elif descriptor == self._stdin:
+                    self._flush_stdin()
+                elif descriptor == 0 and self._read_user(events):
+                    return True
+        return False
+
+    def close(self) -> None:
+        """Let every descriptor go; the user's own stay."""
+        self._close_stdin()
+        for descriptor in list(self._outputs):
+            self._end_output(descriptor)
+        for descriptor in (self._exit_reader, self._exit_writer):
+            os.close(descriptor)
+
+    def _copy_output(self, descriptor: int) -> None:
+        stream, target = self._outputs[descriptor]
+        try:
+            chunk = os.read(descriptor, _CHUNK)
+        except BlockingIOError:
+            return
+        if not chunk:
+            self._end_output(descriptor)
+            return
+        if self._tee is not None:
+            self._tee(stream, chunk)
+        if target >= 0:
+            try:
+                _write_all(target, chunk)
+            except BrokenPipeError:
+                self._outputs[descriptor] = (stream, -1)  # nobody reads us any more: keep draining, so the container goes on
+
+    def _end_output(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        os.close(descriptor)
+        del self._outputs[descriptor]
+
+    def _read_user(self, _events: int) -> bool:
+        typed = os.read(0, _CHUNK)
+        if not typed:
+            self._watch_user(False)
+            self._is_stdin_over = True
+            self._flush_stdin()
+            return False
+        is_over = False
+        if self._detach is not None:
+            typed, is_over = self._detach.feed(typed)
+        self._unwritten += typed
+        self._flush_stdin()
+        return is_over
+
+    def _flush_stdin(self) -> None:
+        if self._stdin < 0:
+            return
+        try:
+            while self._unwritten:
+                self._unwritten = self._unwritten[os.write(self._stdin, self._unwritten) :]
+        except BlockingIOError:
+            self._watch_user(False)  # the container does not read: neither do we
+            self._poll.register(self._stdin, select.POLLOUT)
+            return
+        try:
+            self._poll.unregister(self._stdin)
+        except KeyError:
+            pass
+        if self._is_stdin_over:
+            self._close_stdin()
+            self._on_stdin_end()
+        else:
+            self._watch_user(True)
+
+    def _close_stdin(self) -> None:
+        if self._stdin >= 0:
+            self._watch_user(False)
+            try:
+                self._poll.unregister(self._stdin)
+            except KeyError:
+                pass
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _watch_user(self, on: bool) -> None:
+        try:
+            if on:
+                self._poll.register(0, select.POLLIN)
+            else:
+                self._poll.unregister(0)
+        except KeyError:
+            pass  # was not watched
+
+
+def _write_all(descriptor: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        try:
+            view = view[os.write(descriptor, view) :]
+        except BlockingIOError:  # somebody made our standard output non-blocking
+            select.select([], [descriptor], [])
+
+
+def check_terminal(*, tty: bool, interactive: bool) -> None:
+    """``-it`` needs a terminal on standard input.
+
+    Raises:
+        PyctlError: Docker's words.
+    """
+    if tty and interactive and not os.isatty(0):
+        raise PyctlError("the input device is not a TTY", exit_code=1)
