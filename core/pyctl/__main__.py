@@ -1,0 +1,55 @@
+"""The ``pyctl`` command: start fast, end fast."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process. Never returns.
+
+    The collector stays off (a short-lived process never earns its cost back) and interpreter teardown, which is
+    dearer than most commands, is skipped; long-lived commands turn the collector on again.
+    """
+    gc.disable()
+    code = run(sys.argv[1:])
+    os._exit(code)
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line and return its exit status, with everything flushed and every exit callback done."""
+    from pyctl.cli.exit import run_callbacks
+
+    try:
+        from pyctl.cli.dispatch import run_command_line
+
+        code = run_command_line(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output is gone (`pyctl ps | head -1`); a Go program dies by SIGPIPE here.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 141
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
+    except BaseException as error:
+        from pyctl.cli.errors import report
+
+        code = report(error)
+    run_callbacks()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:  # a full disk behind a redirection must not look like success
+        os.write(2, f"pyctl: cannot write the output: {error.strerror}\n".encode())
+        code = code or 1
+    return code & 0xFF
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One module per command: read arguments, call one function in ``pyctl.ops``, print."""
