@@ -14,7 +14,7 @@ from dataclasses import dataclass
 CACHE = os.environ.get("PYCTL_TEST_CACHE", "/var/cache/pyctl-tests")
 VERSIONS = ("1.6", "2.x")
 
-_BINARIES = {"1.6": "/usr/bin", "2.x": f"{CACHE}/containerd-2/bin"}
+BINARIES = {"1.6": "/usr/bin", "2.x": f"{CACHE}/containerd-2/bin"}
 _CONFIG = {
     "1.6": """\
 version = 2
@@ -50,7 +50,7 @@ class Engine:
 
     @property
     def binaries(self) -> str:
-        return _BINARIES[self.version]
+        return BINARIES[self.version]
 
     @property
     def flags(self) -> list[str]:
@@ -80,7 +80,7 @@ class Engine:
 
 def start(version: str, base: str, namespace: str) -> Engine:
     """Start containerd below ``base`` and return once it says that it is ready."""
-    binaries = _BINARIES[version]
+    binaries = BINARIES[version]
     if not os.access(f"{binaries}/containerd", os.X_OK):
         raise RuntimeError(f"{binaries}/containerd is missing; tests/run installs it")
     engine = {name: f"{base}/{name}" for name in ("root", "state", "data", "cni", "hosts")}
