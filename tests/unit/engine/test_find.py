@@ -92,7 +92,7 @@ def test_a_daemon_that_dies_is_reported_with_its_last_words_and_its_log(
 def test_a_place_that_cannot_be_made_is_named(settings: SimpleNamespace) -> None:
     Path(settings.data_root).touch()
 
-    with pytest.raises(UnavailableError, match="none can be started: .*/data: File exists"):
+    with pytest.raises(UnavailableError, match=r"none can be started: .*/data: File exists"):
         find(settings)
 
 
