@@ -1,0 +1,164 @@
+"""Writing a blob: one bidirectional stream, several chunks under way at a time.
+
+The daemon answers every message. Waiting for each answer would leave the line idle while it hashes, so a few
+are kept outstanding and their answers read when the window is full.
+"""
+
+from __future__ import annotations
+
+from _queue import SimpleQueue
+
+from pyctl.containerd._api import content_pb2
+from pyctl.containerd.errors import AlreadyExistsError
+from pyctl.containerd.records import EMPTY
+from pyctl_hookspecs.errors import NotFoundError, PyctlError, UnavailableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from pyctl.containerd.calls import Calls
+    from pyctl.containerd.transport import Stream
+
+_SERVICE = "/containerd.services.content.v1.Content/"
+CHUNK_BYTES = 1024 * 1024
+_WINDOW = 4
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+
+
+class Writer:
+    """One open ingest (``pyctl_hookspecs.host.ContentWriter``). For one thread.
+
+    ``exists`` says that the blob was complete when this was opened (or got so while waiting): whatever is
+    written then goes nowhere and ``commit`` only adds the labels.
+    """
+
+    def __init__(self, calls: Calls, ref: str, *, digest: str, size_bytes: int = 0) -> None:
+        self._calls, self._ref, self._digest, self._size_bytes = calls, ref, digest, size_bytes
+        self._requests: SimpleQueue[content_pb2.WriteRequest | None] = SimpleQueue()
+        self._stream: Stream[content_pb2.WriteResponse] | None = None
+        self._outstanding = 0
+        self._offset_bytes = 0
+        self.exists = False
+
+    @property
+    def offset_bytes(self) -> int:
+        """How much there is: where to continue."""
+        return self._offset_bytes
+
+    def __enter__(self) -> Self:
+        pause_s = _FIRST_PAUSE_S
+        while not self._open():
+            from time import sleep
+
+            sleep(pause_s)
+            pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._hang_up()
+
+    def write(self, chunk: bytes) -> None:
+        """Append; longer chunks than 1 MiB are cut.
+
+        Raises:
+            PyctlError: the daemon refused (no space, for example); what it has stays for a resume.
+        """
+        for start in range(0, len(chunk), CHUNK_BYTES):
+            piece = chunk[start : start + CHUNK_BYTES] if len(chunk) > CHUNK_BYTES else chunk
+            if not self.exists:
+                self._send(content_pb2.WriteRequest(action=content_pb2.WRITE, offset=self._offset_bytes, data=piece))
+            self._offset_bytes += len(piece)
+
+    def truncate(self) -> None:
+        """Throw away what was written and begin again at offset 0."""
+        if not self.exists and self._offset_bytes:
+            # A write at offset 0 is how the wire spells it.
+            self._send(content_pb2.WriteRequest(action=content_pb2.WRITE, offset=0))
+            self._drain(0)
+        self._offset_bytes = 0
+
+    def commit(self, labels: Mapping[str, str] = EMPTY) -> None:
+        """Verify size and digest and make the blob visible; one that exists already counts as success.
+
+        Raises:
+            PyctlError: size or digest differ; nothing became visible.
+        """
+        if not self.exists:
+            try:
+                self._send(
+                    content_pb2.WriteRequest(
+                        action=content_pb2.COMMIT,
+                        offset=self._offset_bytes,
+                        total=self._size_bytes,
+                        expected=self._digest,
+                        labels=labels,
+                    )
+                )
+                self._drain(0)
+            except AlreadyExistsError:
+                self.exists = True
+            finally:
+                self._hang_up()
+        if self.exists and labels:
+            from pyctl.containerd.content import Content
+
+            Content(self._calls).update_labels(self._digest, labels)
+
+    def _open(self) -> bool:
+        """Ask for the ingest; False while somebody else has it."""
+        self._requests = SimpleQueue()
+        self._stream = self._calls.bidi(
+            _SERVICE + "Write", iter(self._requests.get, None), content_pb2.WriteResponse, ("content", self._digest)
+        )
+        self._outstanding = 0
+        try:
+            self._send(
+                content_pb2.WriteRequest(action=content_pb2.STAT, ref=self._ref, total=self._size_bytes, expected=self._digest)
+            )
+            self._drain(0)
+        except AlreadyExistsError:
+            self.exists = True
+            self._offset_bytes = self._size_bytes
+            self._hang_up()
+        except UnavailableError:
+            # The ref is locked by another writer. A daemon that is gone fails the next question.
+            self._hang_up()
+            from pyctl.containerd.content import Content
+
+            try:
+                info = Content(self._calls).info(self._digest)
+            except NotFoundError:
+                return False
+            self.exists, self._offset_bytes = True, info.size_bytes
+        except BaseException:
+            self._hang_up()
+            raise
+        return True
+
+    def _send(self, request: content_pb2.WriteRequest) -> None:
+        self._requests.put(request)
+        self._outstanding += 1
+        self._drain(_WINDOW)
+
+    def _drain(self, allowed: int) -> None:
+        """Read answers until at most ``allowed`` are missing."""
+        stream = self._stream
+        if stream is None:
+            raise PyctlError(f"the ingest {self._ref} is not open")
+        while self._outstanding > allowed:
+            try:
+                answer = next(stream)
+            except StopIteration:
+                raise UnavailableError(f"containerd ended the write of {self._digest} early") from None
+            self._outstanding -= 1
+            if answer.action == content_pb2.STAT:
+                self._offset_bytes = answer.offset
+
+    def _hang_up(self) -> None:
+        """End the stream and the thread that feeds it."""
+        self._requests.put(None)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancel()

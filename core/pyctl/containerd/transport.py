@@ -1,0 +1,249 @@
+"""The one door to gRPC: calls in, messages or our errors out.
+
+``Transport`` is what the client needs; ``GrpcTransport`` does it with grpcio's blocking API. A lighter one for
+unary calls can take its place without the services noticing.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from typing import Generic, TypeVar  # the protobuf runtime has loaded it already
+
+from pyctl.containerd import dial, errors
+from pyctl_hookspecs.errors import UnavailableError
+
+R_co = TypeVar("R_co", covariant=True)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, Protocol, Self
+
+    import grpc
+    from google.protobuf.message import Message
+
+    from pyctl_hookspecs.errors import PyctlError
+
+    R = TypeVar("R", bound=Message)
+
+    Metadata = tuple[tuple[str, str], ...]
+    About = tuple[str, str]  # kind and name of the object, for the error
+
+    class Pending(Protocol[R_co]):
+        """A call under way."""
+
+        def result(self, timeout_s: float | None = None) -> R_co:
+            """Wait for the answer.
+
+            Raises:
+                TimeoutError: not yet; the call goes on.
+                CancelledError: somebody called ``cancel``.
+            """
+
+        def done(self) -> bool:
+            """Is there an answer (or an error)?"""
+
+        def cancel(self) -> None:
+            """Give up; harmless when it is over."""
+
+        def on_done(self, callback: Callable[[], None]) -> None:
+            """Call back, from another thread, when it is over."""
+
+    class Stream(Protocol[R_co]):
+        """Messages from the daemon. Leaving the context, or ``cancel``, ends it; iteration then just stops."""
+
+        def __iter__(self) -> Iterator[R_co]: ...
+
+        def __next__(self) -> R_co: ...
+
+        def __enter__(self) -> Self: ...
+
+        def __exit__(self, *exc: object) -> None: ...
+
+        def cancel(self) -> None: ...
+
+    class Transport(Protocol):
+        """Blocking calls over one connection; any thread may use it."""
+
+        address: str
+
+        def unary(
+            self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
+        ) -> R:
+            """Send one message, return the answer."""
+
+        def start_unary(self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About) -> Pending[R]:
+            """Send one message; the answer may take as long as it likes."""
+
+        def server_stream(
+            self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
+        ) -> Stream[R]:
+            """Send one message, get many."""
+
+        def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> Stream[R]:
+            """Send many, get many. Another thread consumes ``requests``, which must end when the stream does."""
+
+        def close(self) -> None:
+            """Hang up; calls under way end with CancelledError. Twice is once."""
+
+
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024  # 500 containers are 7 MB; grpcio's own limit is 4 MiB
+
+_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # The runtime's complaints travel in a header; above 8 KiB grpcio would drop it and the reason with it.
+    ("grpc.max_metadata_size", 256 * 1024),
+    ("grpc.absolute_max_metadata_size", 512 * 1024),
+    ("grpc.use_local_subchannel_pool", 1),  # closing the channel closes its connection
+    ("grpc.enable_retries", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+class GrpcTransport:
+    """One grpcio channel, opened by the first call.
+
+    Never fork while it is open (starting another program is fine): close it first.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel: grpc.Channel | None = None
+        self._lock = allocate_lock()
+        self._closed = False
+
+    def unary(
+        self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
+    ) -> R:
+        call = self._open().unary_unary(method, _serialize, reply.FromString)
+        import grpc
+
+        try:
+            answer: R = call(request, timeout=timeout_s, metadata=metadata)
+        except grpc.RpcError as error:
+            raise self._translate(error, about) from error
+        return answer
+
+    def start_unary(self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About) -> _Pending[R]:
+        call = self._open().unary_unary(method, _serialize, reply.FromString)
+        return _Pending(self, call.future(request, metadata=metadata), about)
+
+    def server_stream(
+        self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
+    ) -> _Stream[R]:
+        call = self._open().unary_stream(method, _serialize, reply.FromString)
+        return _Stream(self, call(request, timeout=timeout_s, metadata=metadata), about)
+
+    def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> _Stream[R]:
+        call = self._open().stream_stream(method, _serialize, reply.FromString)
+        return _Stream(self, call(requests, metadata=metadata), about)
+
+    def close(self) -> None:
+        with self._lock:
+            channel, self._channel, self._closed = self._channel, None, True
+        if channel is not None:
+            channel.close()
+
+    def _open(self) -> grpc.Channel:
+        channel = self._channel
+        if channel is not None:
+            return channel
+        with self._lock:
+            if self._closed:
+                raise UnavailableError("the connection to containerd is closed")
+            if self._channel is None:
+                path = dial.check(self.address)
+                grpc = load_grpc()
+                self._channel = grpc.insecure_channel(f"unix:{path}", options=_OPTIONS)
+            return self._channel
+
+    def _translate(self, error: grpc.RpcError, about: About) -> PyctlError:
+        code: int = error.code().value[0]
+        if code == errors.UNAVAILABLE:
+            try:
+                dial.check(self.address)  # a daemon that went away gets its own words
+            except UnavailableError as gone:
+                return gone
+        if code == errors.DEADLINE_EXCEEDED:
+            return UnavailableError(
+                f"containerd at {self.address} did not answer in time", hint="is the daemon overloaded? look at its log"
+            )
+        return errors.error_for(code, error.details() or "", kind=about[0], ref=about[1])
+
+
+def load_grpc() -> Any:
+    """The grpc module: 70-150 ms, so only when we really dial.
+
+    The one place that imports it. Quiet, because its C core writes its own log lines to standard error.
+    """
+    from os import environ
+
+    environ.setdefault("GRPC_VERBOSITY", "NONE")
+    import grpc
+
+    return grpc
+
+
+class _Pending(Generic[R_co]):
+    def __init__(self, transport: GrpcTransport, future: Any, about: About) -> None:
+        self._transport, self._future, self._about = transport, future, about
+
+    def result(self, timeout_s: float | None = None) -> R_co:
+        import grpc
+
+        try:
+            answer: R_co = self._future.result(timeout_s)
+        except grpc.FutureTimeoutError:
+            raise TimeoutError from None
+        except grpc.FutureCancelledError as error:
+            raise errors.error_for(errors.CANCELLED, "the call was cancelled") from error
+        except grpc.RpcError as error:
+            raise self._transport._translate(error, self._about) from error
+        return answer
+
+    def done(self) -> bool:
+        return bool(self._future.done())
+
+    def cancel(self) -> None:
+        self._future.cancel()
+
+    def on_done(self, callback: Callable[[], None]) -> None:
+        self._future.add_done_callback(lambda _future: callback())
+
+
+class _Stream(Generic[R_co]):
+    def __init__(self, transport: GrpcTransport, call: Any, about: About) -> None:
+        self._transport, self._call, self._about = transport, call, about
+        self._cancelled = False
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> R_co:
+        import grpc
+
+        try:
+            message: R_co = next(self._call)
+        except grpc.RpcError as error:
+            if self._cancelled:
+                raise StopIteration from None
+            raise self._transport._translate(error, self._about) from error
+        return message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cancel()
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._call.cancel()
+
+
+def _serialize(message: Message) -> bytes:
+    return message.SerializeToString()
