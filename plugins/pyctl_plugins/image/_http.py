@@ -134,7 +134,10 @@ class Session:
                     continue
                 raise RefusedError(400, _message(body) or "bad request")
             self._scheme = scheme
-            return response
+            if response.status < 500 and response.status != 429:
+                return response
+            _drain(response)
+            return self._retried("GET", f"{scheme}://{self.endpoint.host}{suffix}", headers)
         raise first or UnavailableError(f"registry {self.endpoint.host} did not answer")
 
     def _retried(self, method: str, url: str, headers: dict[str, str], body: bytes | None = None) -> BaseHTTPResponse:
