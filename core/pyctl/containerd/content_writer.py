@@ -57,7 +57,14 @@ class Writer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._hang_up()
+        # What is under way would be lost by hanging up now, and fetched again by the resume.
+        try:
+            if self._stream is not None:
+                self._drain(0)
+        except PyctlError:
+            pass
+        finally:
+            self._hang_up()
 
     def write(self, chunk: bytes) -> None:
         """Append; longer chunks than 1 MiB are cut.

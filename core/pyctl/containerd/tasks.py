@@ -113,7 +113,9 @@ class Tasks:
 
     def get(self, container_id: str, exec_id: str = "") -> TaskStatus:
         request = tasks_pb2.GetRequest(container_id=container_id, exec_id=exec_id)
-        return _status(self._ask("Get", request, tasks_pb2.GetResponse, container_id).process)
+        # The daemon's answer about an exec does not say which container it is in.
+        status = _status(self._ask("Get", request, tasks_pb2.GetResponse, container_id).process)
+        return status.replace(container_id=container_id, exec_id=exec_id)
 
     def list(self) -> tuple[TaskStatus, ...]:
         """Every container's init; execs are not listed. A shim that does not answer makes its task ``unknown``."""
@@ -252,11 +254,9 @@ def runc_options_in(options: AnyValue | None) -> Mapping[str, str | int | bool]:
 
 
 def _status(process: tasks_pb2.Process) -> TaskStatus:
-    # The init's own ID is the container's: in an answer about a task only ``id`` may be filled in.
-    container_id = process.container_id or process.id
     return TaskStatus(
-        container_id=container_id,
-        exec_id="" if process.id == container_id else process.id,
+        container_id=process.id,
+        exec_id="",
         pid=process.pid,
         status=tasks_pb2.TaskStatus.Name(process.status).lower(),
         exit_status=process.exit_status,
