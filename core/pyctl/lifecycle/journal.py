@@ -49,12 +49,18 @@ class Journal:
         """
         self.path = path
         self._owns_directory = owns_directory
-        self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = _open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
+
+    @classmethod
+    def take(cls, path: str, *, owns_directory: bool = False) -> Journal | None:
+        """The journal at ``path`` once nobody else holds it, or None if it is gone by then: somebody was faster."""
+        journal = cls.__new__(cls)
+        journal.path, journal._owns_directory = path, owns_directory
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            os.close(self._file)
-            raise
+            journal._file = _open_locked(path, 0, 0)
+        except FileNotFoundError:
+            return None
+        return journal
 
     def begin(self, steps: Sequence[Step]) -> None:
         """Put the plan on disk. What an earlier plan of this file said must have been undone."""
@@ -88,6 +94,24 @@ class Journal:
         import json
 
         os.write(self._file, json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+
+
+def _open_locked(path: str, create: int, how: int) -> int:
+    """Open and lock what stands at ``path`` now: one that was unlinked while we waited is not it any more."""
+    while True:
+        file = os.open(path, create | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | how)
+            if os.fstat(file).st_ino == os.stat(path).st_ino:
+                return file
+        except FileNotFoundError:
+            if not create:
+                os.close(file)
+                raise
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
 
 
 def _unlink(path: str) -> None:

@@ -23,16 +23,14 @@ def undo_plan(
 ) -> list[BaseException]:
     """Undo the steps of the plan at ``path`` that ``which`` picks and drop the journal; no plan there is a success.
 
-    A journal that could not be undone completely stays, so that a later command tries again.
-
-    Raises:
-        BlockingIOError: its owner is alive, or somebody else is undoing it; leave it alone.
+    Waits while another process carries the plan out or undoes it. A journal that could not be undone completely
+    stays, so that a later command tries again.
     """
-    if read_plan(path) is None:
+    journal = Journal.take(path, owns_directory=owns_directory)
+    if journal is None:
         return []
-    journal = Journal(path, owns_directory=owns_directory)
-    plan = read_plan(path)  # again, now that it is ours
     try:
+        plan = read_plan(path)
         errors = undo_all([entry for entry in plan.entries if which(entry)], undo) if plan else []
         if not errors:
             journal.discard()

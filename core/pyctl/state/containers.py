@@ -25,7 +25,6 @@ class ExitRecord(Record):
 
     exit_code: int
     exited_at: str
-    oom_killed: bool = False
 
 
 class StateDir:

@@ -1,0 +1,169 @@
+"""What happens when a container's process has ended, and when the container itself goes."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl.containerd.records import Container
+    from pyctl.lifecycle.journal import JournalEntry
+    from pyctl.ops.session import Session
+    from pyctl.state.containers import StateDir
+
+
+class RemovalChoice(Record):
+    """``rm``'s flags. ``volumes`` takes anonymous volumes along."""
+
+    force: bool = False
+    volumes: bool = False
+
+
+def state_of(session: Session, container_id: str) -> StateDir:
+    from pyctl.state.containers import StateDir
+
+    return StateDir(session.paths.state_dir(container_id))
+
+
+def stop_watching(session: Session, container_id: str) -> None:
+    """Tell the keeper that this command deals with the exit itself; without a keeper there is nothing to tell."""
+    from pyctl.keeper import client as keeper
+
+    paths = session.paths
+    keeper.tell(paths.data_store, paths.runtime_dir, "unwatch", {"container": container_id, "namespace": session.namespace})
+
+
+def finish_run(session: Session, container_id: str) -> list[BaseException]:
+    """Record how the process ended, then release task, network and names; what could not be released is returned.
+
+    Several processes may do this at once (``stop`` and the keeper's): the later ones find it done.
+    """
+    from pyctl.lifecycle.recover import undo_plan
+    from pyctl.ops.undo import undoer
+
+    state = state_of(session, container_id)
+    record_exit(session, state, container_id)
+    return undo_plan(state.start_journal, undoer(session))
+
+
+def record_exit(session: Session, state: StateDir, container_id: str) -> None:
+    """Keep exit code and time on disk: containerd 2.x forgets them when it restarts."""
+    from pyctl.ops.tasks import find_task
+    from pyctl.state.containers import ExitRecord
+
+    status = find_task(session.client, container_id)
+    if status is not None and status.status == "stopped" and state.exists():
+        state.save_exit(ExitRecord(exit_code=status.exit_status, exited_at=status.exited_at))
+
+
+def remove_container(session: Session, container: Container, choice: RemovalChoice) -> None:
+    """Remove a container and everything it has; a running one only by force.
+
+    Raises:
+        ConflictError: it runs, and ``force`` was not given; Docker's words.
+        BaseExceptionGroup: what could not be removed; the rest is gone, and the next ``rm`` tries again.
+    """
+    from pyctl.ops.lookup import container_name
+    from pyctl.ops.tasks import find_task, kill_and_wait
+    from pyctl_hookspecs.errors import ConflictError
+
+    container_id = container.container_id
+    status = find_task(session.client, container_id)
+    if status is not None and status.status in ("running", "paused", "pausing"):
+        if not choice.force:
+            advice = "unpause and then stop" if status.status != "running" else "stop"
+            raise ConflictError(
+                f'cannot remove container "/{container_name(container)}": container is {status.status}: '
+                f"{advice} the container before removing or force remove"
+            )
+        stop_watching(session, container_id)
+        kill_and_wait(session.client, container_id)
+    errors = finish_run(session, container_id)
+    errors += undo_creation(session, container, with_volumes=choice.volumes)
+    if errors:
+        raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)
+
+
+def undo_creation(session: Session, container: Container, *, with_volumes: bool) -> list[BaseException]:
+    """Undo the plan that made the container; one that nerdctl made has none, so it is derived from what it is."""
+    from pyctl.lifecycle.recover import undo_plan
+    from pyctl.lifecycle.undo import undo_all
+    from pyctl.ops.tasks import delete_task
+    from pyctl.ops.undo import undoer
+
+    state = state_of(session, container.container_id)
+    undo = undoer(session)
+    if _has_plan(state):
+        return undo_plan(state.create_journal, undo, owns_directory=True, which=lambda e: with_volumes or not _is_volume(e))
+    delete_task(session.client, container.container_id)
+    errors = undo_all(derived_plan(session, container, with_volumes=with_volumes), undo)
+    if not errors and state.exists():
+        import shutil
+
+        shutil.rmtree(state.path)
+    return errors
+
+
+def _has_plan(state: StateDir) -> bool:
+    import os
+
+    return os.path.exists(state.create_journal)
+
+
+def _is_volume(entry: JournalEntry) -> bool:
+    return entry.provider == "mount/volume"
+
+
+def derived_plan(session: Session, container: Container, *, with_volumes: bool) -> list[JournalEntry]:
+    """The plan a container without a journal would have, read from its labels."""
+    import json
+
+    from pyctl.lifecycle.journal import JournalEntry
+    from pyctl.ops.lookup import container_name
+    from pyctl_hookspecs.snapshotter import SnapshotRequest
+
+    container_id = container.container_id
+    plan = [JournalEntry("files", "core/files", container_id)]
+    name = container_name(container)
+    if name:
+        plan.append(JournalEntry("name", "core/name", f"{name}/{container_id}"))
+    if container.snapshotter and container.snapshot_key:
+        request = SnapshotRequest(snapshotter=container.snapshotter, key=container.snapshot_key)
+        provider = session.hooks.snapshotter_provider(container.snapshotter)
+        plan.append(JournalEntry("snapshot", f"snapshotter/{provider}", session.hooks.plan_snapshot(request).undo_token))
+    if with_volumes:
+        for volume_name in json.loads(container.labels.get("nerdctl/anonymous-volumes") or "[]"):
+            plan.append(JournalEntry(f"volume {volume_name}", "mount/volume", volume_name))
+    plan.append(JournalEntry("container", "core/container", container_id, [entry.name for entry in plan]))
+    return plan
+
+
+def exited(session: Session, container_id: str) -> float | None:
+    """The keeper saw a container's process end: release what it used, remove it if it was ``--rm``.
+
+    Returns the seconds after which its policy wants it started again, None for never.
+
+    Raises:
+        BaseExceptionGroup: what could not be released; the keeper tries again.
+    """
+    from pyctl.ops.policies import restart_delay
+
+    try:
+        container = session.client.containers.get(container_id)
+    except NotFoundError:
+        return None  # removed in the meantime, and with it everything it used
+    errors = finish_run(session, container_id)
+    if not errors and container.labels.get("nerdctl/auto-remove") == "true":
+        errors = undo_creation(session, container, with_volumes=True)
+        container_is_gone = True
+    else:
+        container_is_gone = False
+    if errors:
+        raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
+    return None if container_is_gone else restart_delay(session, container)
+
+
+def first_line(error: BaseException) -> str:
+    """An error as one phrase, for lists of failures."""
+    return str(error) if isinstance(error, PyctlError) else repr(error)

@@ -1,0 +1,128 @@
+"""What core lends to plug-ins (``pyctl_hookspecs.host.Host``), made of the session's client and state."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from pyctl.containerd.client import Client
+    from pyctl.ops.image_store import ContentStore, ImageStore
+    from pyctl.ops.session import Session
+    from pyctl.state.volumes import VolumeStore
+    from pyctl_hookspecs.create_task import TaskRequest
+    from pyctl_hookspecs.process_mounts import OciMount
+
+
+class SnapshotViews:
+    """``host.snapshots``."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def prepare(self, snapshotter: str, key: str, parent: str, labels: Mapping[str, str]) -> tuple[OciMount, ...]:
+        from pyctl_hookspecs.errors import ConflictError
+
+        try:
+            return self._client.snapshots.prepare(snapshotter, key, parent, labels=labels)
+        except ConflictError:
+            return self._client.snapshots.mounts(snapshotter, key)
+
+    def remove(self, snapshotter: str, key: str) -> None:
+        try:
+            self._client.snapshots.remove(snapshotter, key)
+        except NotFoundError:
+            pass
+
+
+class CoreHost:
+    """Implements ``Host``. ``leased`` gives one whose changes containerd keeps until the lease is deleted."""
+
+    def __init__(self, session: Session, client: Client | None = None) -> None:
+        self._session = session
+        self._own_client = client
+
+    def leased(self, lease_id: str) -> CoreHost:
+        return CoreHost(self._session, self._session.client.with_lease(lease_id))
+
+    @property
+    def _client(self) -> Client:
+        return self._own_client or self._session.client
+
+    @property
+    def namespace(self) -> str:
+        return self._session.namespace
+
+    @property
+    def address(self) -> str:
+        return self._session.address
+
+    @property
+    def data_store(self) -> str:
+        return self._session.paths.data_store
+
+    @property
+    def runtime_dir(self) -> str:
+        return self._session.paths.runtime_dir
+
+    @property
+    def content(self) -> ContentStore:
+        from pyctl.ops.image_store import ContentStore
+
+        return ContentStore(self._client)
+
+    @property
+    def images(self) -> ImageStore:
+        from pyctl.ops.image_store import ImageStore
+
+        return ImageStore(self._client)
+
+    @property
+    def snapshots(self) -> SnapshotViews:
+        return SnapshotViews(self._client)
+
+    @property
+    def volumes(self) -> VolumeStore:
+        from pyctl.state.volumes import VolumeStore
+
+        return VolumeStore(self.data_store, self.namespace)
+
+    def task_pid(self, container_id: str) -> int:
+        status = self._client.tasks.get(container_id)
+        if status.status not in ("running", "paused", "created"):
+            raise NotFoundError("task", container_id, message=f"container {container_id} is not running")
+        return status.pid
+
+    def image_files(self, container_id: str) -> AbstractContextManager[str]:
+        from pyctl.ops.mounting import mounted
+
+        container = self._client.containers.get(container_id)
+        mounts = self._client.snapshots.mounts(container.snapshotter, container.snapshot_key)
+        return mounted(mounts, f"{self.runtime_dir}/mnt/{container_id}")
+
+    def cancelled(self) -> bool:
+        return self._session.cancel.is_set()
+
+    def keeper(self, command: str, payload: Mapping[str, str]) -> Mapping[str, str]:
+        from pyctl.keeper import client as keeper
+
+        paths = self._session.paths
+        return keeper.request(paths.data_store, paths.runtime_dir, command, payload, data_root=paths.data_root)
+
+    def create_task(self, request: TaskRequest, rootfs: tuple[OciMount, ...]) -> int:
+        return self._client.tasks.create(
+            request.container_id,
+            rootfs,
+            stdin=request.stdin,
+            stdout=request.stdout,
+            stderr=request.stderr,
+            terminal=request.terminal,
+        )
+
+    def delete_task(self, container_id: str) -> None:
+        from pyctl.ops.tasks import delete_task
+
+        delete_task(self._client, container_id)

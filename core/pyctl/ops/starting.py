@@ -1,0 +1,282 @@
+"""The steps from a stored container to a running one; its exit undoes them.
+
+Planned alike for ``run`` (beside the steps that create the container), ``start`` and a restart by policy.
+"""
+
+from __future__ import annotations
+
+from pyctl.lifecycle.steps import Step
+from pyctl_hookspecs.errors import InvalidArgumentError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from pyctl.ops.session import Session
+    from pyctl_hookspecs.host import Host
+    from pyctl_hookspecs.process_mounts import OciMount
+    from pyctl_hookspecs.setup_network import NetworkAttachment, NetworkIntent, NetworkRequest, PortMapping
+
+NO_NETWORK_KINDS = ("host", "none", "container")
+
+
+class StartFacts(Record):
+    """What starting needs to know of a container, whether its options are at hand or only its labels.
+
+    ``networks`` are names, or one of ``host``, ``none``, ``container:<full id>``. ``stdout`` is a ``binary://``
+    URI for a detached container, empty otherwise.
+    """
+
+    container_id: str
+    container_name: str
+    hostname: str
+    domainname: str = ""
+    networks: tuple[str, ...]
+    ip: str = ""
+    ip6: str = ""
+    mac_address: str = ""
+    ports: tuple[PortMapping, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    terminal: bool = False
+    runtime: str
+    runtime_binary: str = ""
+
+
+class PlannedNetwork(Record):
+    """One network of a container: who connects it, what it is asked, what it intends."""
+
+    driver: str
+    name: str
+    request: NetworkRequest
+    intent: NetworkIntent
+
+
+class TaskStreams(Record):
+    """FIFO paths or a log URI, as the shim takes them; ``directory`` holds the FIFOs, empty when there are none."""
+
+    stdin: str = ""
+    stdout: str = ""
+    stderr: str = ""
+    directory: str = ""
+
+
+def plan_networks(session: Session, facts: StartFacts) -> tuple[PlannedNetwork, ...]:
+    """Ask each network's driver what it would do. Makes the default network's configuration if it is missing.
+
+    Raises:
+        NotFoundError: no such network, or no driver for it.
+        InvalidArgumentError: kinds that cannot be mixed.
+    """
+    from pyctl.state import networks
+    from pyctl_hookspecs.setup_network import NetworkRequest
+
+    special = [n for n in facts.networks if n.partition(":")[0] in NO_NETWORK_KINDS]
+    if special and len(facts.networks) > 1:
+        raise InvalidArgumentError(f"conflicting options: --network {special[0]} cannot be combined with another network")
+    if special and (facts.ip or facts.ip6):
+        raise InvalidArgumentError("user specified IP address is supported on user defined networks only")
+    planned: list[PlannedNetwork] = []
+    for index, reference in enumerate(facts.networks):
+        driver, name, conflist = reference.partition(":")[0], reference, ""
+        if not special:
+            network = networks.resolve(
+                session.settings.cni_netconfpath, session.namespace, reference, bridge_ip=session.settings.bridge_ip
+            )
+            driver, name, conflist = network.driver, network.name, network.conflist
+        request = NetworkRequest(
+            container_id=facts.container_id,
+            container_name=facts.container_name,
+            namespace=session.namespace,
+            network=name,
+            interface=f"eth{index}",
+            netns_path=session.paths.netns(facts.container_id),
+            conflist=conflist,
+            ports=facts.ports if index == 0 else (),
+            ip=facts.ip if index == 0 else "",
+            ip6=facts.ip6 if index == 0 else "",
+            mac_address=facts.mac_address if index == 0 else "",
+            hostname=facts.hostname,
+        )
+        intent = session.hooks.plan_network(driver, request, session.host)
+        planned.append(PlannedNetwork(driver=driver, name=name, request=request, intent=intent))
+    if len({p.intent.namespace for p in planned}) > 1:
+        raise InvalidArgumentError("conflicting options: networks that need different kinds of network namespaces")
+    return tuple(planned)
+
+
+def spec_namespace(planned: tuple[PlannedNetwork, ...]) -> str | None:
+    """The network namespace for the OCI spec: None the host's, empty a new one, else the path to join."""
+    first = planned[0]
+    if first.intent.namespace == "host":
+        return None
+    if first.intent.namespace == "new":
+        return ""
+    return first.request.netns_path if first.intent.namespace == "pinned" else first.intent.join_path
+
+
+def start_steps(
+    session: Session,
+    facts: StartFacts,
+    planned: tuple[PlannedNetwork, ...],
+    streams: TaskStreams,
+    *,
+    rootfs: Callable[[Mapping[str, Any]], tuple[OciMount, ...]],
+    needs: tuple[str, ...] = (),
+    prepare_io: Callable[[], None] | None = None,
+    before_start: Callable[[], None] | None = None,
+) -> tuple[Step, ...]:
+    """``needs`` are the steps of the create chapter that must be done first; ``rootfs`` finds the mounts in the results.
+
+    ``prepare_io`` makes and opens the FIFOs; ``before_start`` runs when the task is created and about to start.
+    """
+    container_id = facts.container_id
+    steps: list[Step] = []
+    network_names: list[str] = []
+    is_pinned = planned[0].intent.namespace == "pinned"
+    netns_path = session.paths.netns(container_id)
+    if is_pinned:
+        steps.append(
+            Step(
+                name="netns",
+                says=f"pin a network namespace at {netns_path}",
+                provider="core/netns",
+                undo_token=netns_path,
+                do=lambda _: _pin(netns_path),
+            )
+        )
+    for index, network in enumerate(planned):
+        name = f"network-{index}"
+        network_names.append(name)
+        steps.append(
+            Step(
+                name=name,
+                says=network.intent.says,
+                provider=f"network/{network.driver}",
+                undo_token=network.intent.undo_token,
+                late=network.intent.late,
+                needs=("netns",) if is_pinned else (),
+                do=_connect(session, network),
+            )
+        )
+    steps.append(
+        Step(
+            name="hosts",
+            says="enter the container's addresses for its peers",
+            provider="core/hosts",
+            undo_token=container_id,
+            needs=(*network_names, *(n for n in needs if n == "files")),
+            do=lambda results: _enter(session, facts, planned, [results[n] for n in network_names]),
+        )
+    )
+    if prepare_io is not None:
+        opening = prepare_io
+        steps.append(
+            Step(
+                name="streams",
+                says=f"make FIFOs in {streams.directory}",
+                provider="core/fifos",
+                undo_token=streams.directory,
+                do=lambda _: opening(),
+            )
+        )
+    steps.append(_task_step(session, facts, streams, rootfs, (*needs, *(["netns"] if is_pinned else []))))
+    steps.append(
+        Step(
+            name="start",
+            says="start the process",
+            provider="core/none",
+            undo_token="",
+            needs=("task", "hosts"),
+            late=("process ID",),
+            do=lambda _: _start(session, container_id, before_start),
+        )
+    )
+    return tuple(steps)
+
+
+def _pin(path: str) -> None:
+    from pyctl.state import netns
+
+    netns.create(path)
+
+
+def _connect(session: Session, network: PlannedNetwork) -> Callable[[Mapping[str, Any]], NetworkAttachment]:
+    return lambda _: session.hooks.setup_network(network.driver, network.request, network.intent.undo_token, session.host)
+
+
+def _enter(
+    session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...], attachments: list[NetworkAttachment]
+) -> None:
+    """Write what the drivers did where ``inspect``, peers and nerdctl look for it."""
+    from pyctl.spec.ports import to_network_config
+    from pyctl.state.containers import StateDir
+    from pyctl.state.hosts import HostsEntry, HostsStore
+
+    state = StateDir(session.paths.state_dir(facts.container_id))
+    ports = attachments[0].ports or facts.ports
+    state.save_ports(to_network_config(ports).get("portMappings", []))
+    state.save_attachments({p.name: {**a.as_dict(), "cni_result": ""} for p, a in zip(planned, attachments, strict=True)})
+    if facts.networks[0].startswith("container:"):
+        return  # it shares the other container's hosts file
+    HostsStore(session.paths.data_store, session.namespace).acquire(
+        HostsEntry(
+            container_id=facts.container_id,
+            container_name=facts.container_name,
+            hostname=facts.hostname,
+            domainname=facts.domainname,
+            extra_hosts=facts.extra_hosts,
+            networks=tuple((p.name, a.cni_result) for p, a in zip(planned, attachments, strict=True)),
+        )
+    )
+
+
+def _task_step(
+    session: Session,
+    facts: StartFacts,
+    streams: TaskStreams,
+    rootfs: Callable[[Mapping[str, Any]], tuple[OciMount, ...]],
+    needs: tuple[str, ...],
+) -> Step:
+    from pyctl_hookspecs.create_task import TaskRequest
+
+    provider = task_provider(session, facts.runtime)
+    request = TaskRequest(
+        container_id=facts.container_id,
+        runtime=facts.runtime,
+        runtime_binary=facts.runtime_binary,
+        terminal=facts.terminal,
+        stdin=streams.stdin,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
+    )
+    intent = session.hooks.plan_task(provider, request)
+    host: Host = session.host
+    return Step(
+        name="task",
+        says=intent.says,
+        provider=f"task/{provider}",
+        undo_token=intent.undo_token,
+        late=intent.late,
+        needs=(*needs, *(["streams"] if streams.directory else [])),
+        do=lambda results: session.hooks.create_task(provider, request, rootfs(results), intent.undo_token, host),
+    )
+
+
+def task_provider(session: Session, runtime: str) -> str:
+    """A task plug-in of the runtime's own name, or the one that serves every containerd shim."""
+    return runtime if session.hooks.registry.has("task", runtime) else "containerd"
+
+
+def _start(session: Session, container_id: str, before_start: Callable[[], None] | None) -> int:
+    from pyctl.ops.tasks import now_text
+    from pyctl.state.containers import StateDir
+
+    if before_start is not None:
+        before_start()
+    pid = session.client.tasks.start(container_id)
+    state = StateDir(session.paths.state_dir(container_id))
+    state.forget_exit()
+    state.save_started(now_text())
+    return pid

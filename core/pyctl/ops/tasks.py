@@ -1,0 +1,59 @@
+"""Small things several operations do to a container's task."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs.errors import ConflictError, NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl.containerd.client import Client
+    from pyctl.containerd.records import ExitStatus, TaskStatus
+
+_KILL = 9
+
+
+def now_text() -> str:
+    """The time now: RFC 3339, UTC, nanoseconds, as Docker writes it."""
+    import time
+
+    nanoseconds = time.time_ns()
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 1_000_000_000))
+    return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
+
+
+def find_task(client: Client, container_id: str) -> TaskStatus | None:
+    """The container's task, or None if it has none."""
+    try:
+        return client.tasks.get(container_id)
+    except NotFoundError:
+        return None
+
+
+def delete_task(client: Client, container_id: str) -> ExitStatus | None:
+    """Delete a task, killing it first if it runs; None when there was none."""
+    try:
+        return client.tasks.delete(container_id)
+    except NotFoundError:
+        return None
+    except ConflictError:
+        pass
+    kill_and_wait(client, container_id)
+    try:
+        return client.tasks.delete(container_id)
+    except NotFoundError:
+        return None
+
+
+def kill_and_wait(client: Client, container_id: str) -> None:
+    """SIGKILL, and wait until the process is gone; one that is gone already is a success."""
+    status = find_task(client, container_id)
+    if status is None:
+        return
+    waiting = client.tasks.wait(container_id)
+    try:
+        client.tasks.kill(container_id, _KILL, all_processes=True)
+        if status.status in ("paused", "pausing"):
+            client.tasks.resume(container_id)  # a frozen process dies only once it is thawed
+        waiting.result()
+    except NotFoundError:
+        waiting.cancel()

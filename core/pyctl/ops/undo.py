@@ -1,0 +1,95 @@
+"""Who undoes what: our own steps from a table, everybody else's through their plug-in's ``cleanup``."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctl.ops.session import Session
+
+
+def undoer(session: Session) -> Callable[[str, str], None]:
+    """A function that undoes one step of provider ``kind/name`` from its token."""
+
+    def undo(provider: str, token: str) -> None:
+        kind, _, name = provider.partition("/")
+        if kind == "core":
+            _CORE[name](session, token)
+        else:
+            session.hooks.cleanup(kind, name, token, session.host)
+
+    return undo
+
+
+def _lease(session: Session, lease_id: str) -> None:
+    try:
+        session.client.leases.delete(lease_id)
+    except NotFoundError:
+        pass
+
+
+def _name(session: Session, token: str) -> None:
+    container_name, _, container_id = token.partition("/")
+    session.names.release(container_name, container_id)
+
+
+def _files(session: Session, container_id: str) -> None:
+    from pyctl.state.hosts import HostsStore
+
+    HostsStore(session.paths.data_store, session.namespace).remove(container_id)
+
+
+def _container(session: Session, container_id: str) -> None:
+    try:
+        session.client.containers.delete(container_id)
+    except NotFoundError:
+        pass
+
+
+def _file(_session: Session, path: str) -> None:
+    import os
+
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def _netns(_session: Session, path: str) -> None:
+    from pyctl.state import netns
+
+    netns.release(path)
+
+
+def _hosts(session: Session, container_id: str) -> None:
+    from pyctl.state.containers import StateDir
+    from pyctl.state.hosts import HostsStore
+
+    HostsStore(session.paths.data_store, session.namespace).release(container_id)
+    StateDir(session.paths.state_dir(container_id)).forget_attachments()
+
+
+def _fifos(_session: Session, directory: str) -> None:
+    from pyctl.ops.streams import remove_fifos
+
+    remove_fifos(directory)
+
+
+def _watch(session: Session, container_id: str) -> None:
+    session.host.keeper("unwatch", {"container": container_id, "namespace": session.namespace})
+
+
+_CORE: dict[str, Callable[[Session, str], None]] = {
+    "container": _container,
+    "file": _file,
+    "fifos": _fifos,
+    "files": _files,
+    "hosts": _hosts,
+    "lease": _lease,
+    "name": _name,
+    "netns": _netns,
+    "watch": _watch,
+}
