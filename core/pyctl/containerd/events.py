@@ -51,7 +51,8 @@ class Events:
         self._calls = calls
 
     def subscribe(self, filters: Iterable[str] = ()) -> Subscription:
-        """Events matching any of the filters (``topic~=^/tasks/,namespace==default``); all without one.
+        """Events matching any of the filters (``topic~="^/tasks/",namespace==default``); all without
+        one. A value with anything but letters, digits and ``._-`` in it needs the quotes.
 
         The daemon does not say when it has begun to listen; it is within the time of one call.
         """

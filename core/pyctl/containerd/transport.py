@@ -99,7 +99,7 @@ _OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 10_000),  # also how long a new connection may take to answer
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
@@ -115,6 +115,7 @@ class GrpcTransport:
         self._channel: grpc.Channel | None = None
         self._lock = allocate_lock()
         self._closed = False
+        self._has_answered = False
 
     def unary(
         self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
@@ -126,6 +127,7 @@ class GrpcTransport:
             answer: R = call(request, timeout=timeout_s, metadata=metadata)
         except grpc.RpcError as error:
             raise self._translate(error, about) from error
+        self._has_answered = True
         return answer
 
     def start_unary(self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About) -> _Pending[R]:
@@ -163,16 +165,20 @@ class GrpcTransport:
 
     def _translate(self, error: grpc.RpcError, about: About) -> PyctlError:
         code: int = error.code().value[0]
-        if code == errors.UNAVAILABLE:
-            try:
-                dial.check(self.address)  # a daemon that went away gets its own words
-            except UnavailableError as gone:
-                return gone
-        if code == errors.DEADLINE_EXCEEDED:
-            return UnavailableError(
-                f"containerd at {self.address} did not answer in time", hint="is the daemon overloaded? look at its log"
-            )
-        return errors.error_for(code, error.details() or "", kind=about[0], ref=about[1])
+        detail = error.details() or ""
+        if code not in (errors.UNAVAILABLE, errors.DEADLINE_EXCEEDED):
+            return errors.error_for(code, detail, kind=about[0], ref=about[1])
+        try:
+            path = dial.check(self.address)  # a daemon that went away gets its own words
+        except UnavailableError as gone:
+            return gone
+        if self._has_answered and code == errors.UNAVAILABLE:
+            return errors.error_for(code, detail)
+        words = "did not answer in time" if self._has_answered else "accepts connections but does not answer"
+        return UnavailableError(
+            f"containerd at {path} {words} ({detail})",
+            hint="is it containerd that listens there, and is it stopped or overloaded? look at its log",
+        )
 
 
 def load_grpc() -> Any:
@@ -232,6 +238,7 @@ class _Stream(Generic[R_co]):
             if self._cancelled:
                 raise StopIteration from None
             raise self._transport._translate(error, self._about) from error
+        self._transport._has_answered = True
         return message
 
     def __enter__(self) -> Self:
