@@ -1,1 +1,21 @@
-"""The one small process per data root that outlives commands."""
+"""The one small process per data store that outlives commands: logs, exits, restarts, held ports.
+
+Everything but ``client`` and ``install`` runs from a copy below the data root with ``python -I -S``: the
+standard library only, relative imports only, and the heavier parts of the standard library left alone.
+"""
+
+from __future__ import annotations
+
+
+def log_uri(data_root: str, data_store: str, *, runtime_dir: str = "/run/pyctl") -> str:
+    """The ``binary://`` URI containerd freezes into a container; makes sure that what it names is installed.
+
+    Costs about a millisecond when it is. The path lies outside virtual environments and keeps working after
+    the one that wrote it is gone, as long as some ``python3`` is on the machine.
+    """
+    from .install import install
+    from .wire import encode_query, remember_runtime_dir
+
+    program = install(data_root)
+    remember_runtime_dir(data_store, runtime_dir)
+    return f"binary://{program}?_NERDCTL_INTERNAL_LOGGING={encode_query(data_store)}"

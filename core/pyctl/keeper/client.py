@@ -1,0 +1,183 @@
+"""Talking to the keeper from a command: one request, and a keeper is started when there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, PyctlError, UnavailableError
+
+from .wire import KeeperGoneError, connect, exchange, remember_runtime_dir, run_dir, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+_ERRORS: dict[str, type[PyctlError]] = {
+    "conflict": ConflictError,
+    "invalid_argument": InvalidArgumentError,
+    "unavailable": UnavailableError,
+}
+_ENVIRONMENT = (
+    "HOME", "PATH", "LANG", "TMPDIR", "PYTHONPATH", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+    "NERDCTL_TOML", "PYCTL_TOML", "PYCTL_PLUGINS_OFF", "CNI_PATH", "NETCONFPATH", "DOCKER_CONFIG", "CONTAINERD_SNAPSHOTTER",
+)  # fmt: skip
+
+
+def request(
+    data_store: str,
+    runtime_dir: str,
+    command: str,
+    payload: Mapping[str, object],
+    fds: Sequence[int] = (),
+    *,
+    data_root: str,
+    timeout_s: float = 10.0,
+) -> dict[str, Any]:
+    """Send one request and return its reply; ``wire`` lists the commands.
+
+    Raises:
+        ConflictError: a port is taken, for example.
+        InvalidArgumentError: the keeper does not understand this.
+        UnavailableError: no keeper could be reached or started; safe to try again.
+    """
+    reply, sock = _send(data_store, runtime_dir, command, payload, fds, data_root, timeout_s, may_start=True)
+    sock.close()
+    return reply
+
+
+def request_if_running(
+    data_store: str, runtime_dir: str, command: str, payload: Mapping[str, object], *, data_root: str, timeout_s: float = 10.0
+) -> dict[str, Any] | None:
+    """As ``request``, but None when no keeper runs: for status, stop, and whatever only undoes.
+
+    Raises:
+        ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
+    """
+    try:
+        reply, sock = _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
+    except KeeperGoneError:
+        return None
+    sock.close()
+    return reply
+
+
+def watch(
+    data_store: str,
+    runtime_dir: str,
+    *,
+    data_root: str,
+    namespace: str,
+    container: str,
+    pid: int,
+    address: str,
+    args: Sequence[str] = (),
+) -> None:
+    """Have the exit of a started task dealt with by ``pyctl internal exited``, whatever becomes of this process.
+
+    ``args`` are the global flags that process gets before ``--namespace``; empty for data root and address.
+
+    Raises:
+        UnavailableError: no keeper could be reached or started; safe to try again.
+    """
+    payload = {
+        "namespace": namespace,
+        "container": container,
+        "pid": pid,
+        "address": address,
+        "args": list(args),
+        "python": sys.executable,
+        "env": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+    }
+    request(data_store, runtime_dir, "watch", payload, data_root=data_root)
+
+
+def hand_over(
+    data_store: str,
+    runtime_dir: str,
+    *,
+    data_root: str,
+    namespace: str,
+    container: str,
+    pipes: Sequence[int],
+    terminal: bool = False,
+    again: bool = False,
+) -> _socket.socket:
+    """Give the keeper the read ends of pipes (stdout, and stderr unless there is a terminal) to log.
+
+    The caller keeps its own copies while it wants to be able to repeat this: the returned connection becomes
+    readable when the keeper has gone away, and then the same call with ``again`` gives the pipes to a new one.
+
+    Raises:
+        UnavailableError: no keeper could be reached or started; safe to try again.
+    """
+    payload = {"namespace": namespace, "container": container, "terminal": terminal, "again": again}
+    return _send(data_store, runtime_dir, "log_pipes", payload, pipes, data_root, 10.0, may_start=True)[1]
+
+
+def lend(data_store: str, runtime_dir: str, command: str, payload: Mapping[str, str], *, data_root: str) -> dict[str, str]:
+    """``request`` in the shape of ``Host.keeper``: texts in, texts out; what is no text is JSON (``ports``).
+
+    Raises:
+        ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
+    """
+    import json
+
+    reply = request(data_store, runtime_dir, command, payload, data_root=data_root)
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in reply.items()}
+
+
+def _send(
+    data_store: str,
+    runtime_dir: str,
+    command: str,
+    payload: Mapping[str, object],
+    fds: Sequence[int],
+    data_root: str,
+    timeout_s: float,
+    *,
+    may_start: bool,
+) -> tuple[dict[str, Any], _socket.socket]:
+    import json
+
+    line = json.dumps({**payload, "command": command, "data_store": data_store}).encode() + b"\n"
+    path = f"{run_dir(data_store, runtime_dir)}/keeper.sock"
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.005
+    while True:
+        try:
+            sock = connect(path)
+            try:
+                raw = exchange(sock, line, fds, max(0.1, deadline - time.monotonic()))
+            except KeeperGoneError:
+                sock.close()
+                raise
+            break
+        except KeeperGoneError as error:
+            if not may_start:
+                raise
+            if time.monotonic() >= deadline:
+                raise UnavailableError(f"the keeper of {data_store} does not answer: {error}") from error
+            if not _start(data_root, data_store, runtime_dir):
+                time.sleep(pause_s)  # another process is starting one, or an old one is just leaving
+                pause_s = min(pause_s * 2, 0.1)
+        except PermissionError as error:
+            raise UnavailableError(f"cannot reach the keeper at {path}: {error.strerror}") from error
+    reply: dict[str, Any] = json.loads(raw)
+    if "error" in reply:
+        sock.close()
+        raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
+    return reply, sock
+
+
+def _start(data_root: str, data_store: str, runtime_dir: str) -> bool:
+    from .install import code_dir, interpreter
+
+    try:
+        remember_runtime_dir(data_store, runtime_dir)
+        return start(code_dir(data_root), interpreter(), data_root, data_store, runtime_dir)
+    except OSError as error:
+        raise UnavailableError(f"cannot start the keeper of {data_store}: {error}") from error

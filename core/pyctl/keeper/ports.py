@@ -1,0 +1,137 @@
+"""Host ports held for containers: a socket each, so that nobody else gets them."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST, LAST = 49153, 60999  # Docker's lower bound; Linux's upper bound of ephemeral ports
+
+Port = tuple[str, int, str]
+_KINDS = {"tcp": (_socket.SOCK_STREAM, 0), "udp": (_socket.SOCK_DGRAM, 0), "sctp": (_socket.SOCK_STREAM, 132)}
+
+
+class PortError(Exception):
+    """``code`` is conflict or invalid_argument."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Ports:
+    """All held ports of a data store, by container. Not thread-safe: the keeper has one thread, and that is the lock."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, list[tuple[Port, _socket.socket | None]]] = {}
+        self._wanted: dict[str, list[Port]] = {}
+        self._next = FIRST
+
+    def hold(self, key: str, wanted: list[Port], known: list[Port] | None = None) -> list[Port]:
+        """Hold these ports for a container, all or none; what it holds already stays.
+
+        ``known`` are the ports an earlier keeper had chosen for the same wish.
+
+        Raises:
+            PortError: one is taken, or its address is not on this host.
+        """
+        if key in self._held:
+            if self._wanted[key] == wanted or self.of(key) == wanted:
+                return self.of(key)
+            self.release(key)
+        taken: list[tuple[Port, _socket.socket | None]] = []
+        try:
+            for index, (address, number, protocol) in enumerate(wanted):
+                if protocol not in _KINDS or not 0 <= number <= 65535:
+                    raise PortError(f"invalid port: {address}:{number}/{protocol}", "invalid_argument")
+                fixed = known[index][1] if known else number
+                taken.append(self._bind(address, fixed, protocol, taken) if fixed else self._choose(address, protocol, taken))
+        except PortError:
+            for _, sock in taken:
+                if sock:
+                    sock.close()
+            raise
+        self._held[key], self._wanted[key] = taken, wanted
+        return self.of(key)
+
+    def of(self, key: str) -> list[Port]:
+        return [port for port, _ in self._held.get(key, ())]
+
+    def containers(self) -> list[str]:
+        return list(self._held)
+
+    def release(self, key: str) -> None:
+        """Close a container's sockets; holding none is fine."""
+        self._wanted.pop(key, None)
+        for _, sock in self._held.pop(key, ()):
+            if sock:
+                sock.close()
+
+    def _choose(
+        self, address: str, protocol: str, taken: list[tuple[Port, _socket.socket | None]]
+    ) -> tuple[Port, _socket.socket | None]:
+        for _ in range(LAST - FIRST + 1):
+            number = self._next
+            self._next = number + 1 if number < LAST else FIRST
+            try:
+                return self._bind(address, number, protocol, taken)
+            except PortError as error:
+                if error.code != "conflict":
+                    raise
+        raise PortError(f"all {protocol} ports between {FIRST} and {LAST} are allocated", "conflict")
+
+    def _bind(
+        self, address: str, number: int, protocol: str, taken: list[tuple[Port, _socket.socket | None]]
+    ) -> tuple[Port, _socket.socket | None]:
+        shown = f"[{address}]" if ":" in address else address
+        in_use = PortError(f"Bind for {shown}:{number} failed: port is already allocated", "conflict")
+        port = (address, number, protocol)
+        kind, number_of_protocol = _KINDS[protocol]
+        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        try:
+            sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, number_of_protocol)
+        except OSError as error:
+            if protocol != "sctp" or error.errno not in (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT):
+                raise PortError(f"Bind for {shown}:{number} failed: {error.strerror}", "invalid_argument") from error
+            # No sctp in this kernel: nobody outside can take it, so our own table is enough.
+            if any(other[1:] == port[1:] for other in self._all(taken)):
+                raise in_use from error
+            return port, None
+        try:
+            if protocol != "udp":
+                sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
+            if family == _socket.AF_INET6:
+                sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
+            sock.bind((address, number))
+            if protocol != "udp":
+                sock.listen(1)  # bound alone would not keep out a second one with SO_REUSEADDR
+        except OSError as error:
+            sock.close()
+            if error.errno == errno.EADDRINUSE:
+                raise in_use from error
+            raise PortError(f"Bind for {shown}:{number} failed: {error.strerror or error}".lower(), "invalid_argument") from error
+        return port, sock
+
+    def _all(self, taken: list[tuple[Port, _socket.socket | None]]) -> list[Port]:
+        return [port for held in [*self._held.values(), taken] for port, _ in held]
+
+
+def parse(raw: object, loads: Callable[[str], object]) -> list[Port]:
+    """The ``ports`` field of a request: a list, or JSON text of one.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(raw, str):
+        raw = loads(raw)
+    if not isinstance(raw, list):
+        raise ValueError("ports must be a list")
+    ports = []
+    for entry in raw:
+        address, number, protocol = entry
+        ports.append((str(address), int(number), str(protocol).lower()))
+    return ports

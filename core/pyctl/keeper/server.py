@@ -1,0 +1,395 @@
+"""The keeper itself: listens, answers, and ends when nothing needs it any more."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import fcntl
+import json
+import os
+import resource
+import struct
+import sys
+import time
+
+from . import ports as held_ports
+from .children import Children
+from .logs import ContainerLog
+from .loop import Loop
+from .spool import remove_spools
+from .watches import Watches
+from .wire import keeper_dir, run_dir, unpack, write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Reply = dict[str, object]
+
+IDLE_S = 5.0
+_REQUEST_LIMIT = 1 << 20
+_NOTES_LIMIT = 1 << 20
+_NO_FDS: list[int] = []
+
+
+class Refusal(Exception):
+    """Answered to the client as an error."""
+
+    def __init__(self, message: str, code: str = "invalid_argument") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Notes:
+    """``keeper.log``: what went wrong, bounded to two files."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def fd(self) -> int:
+        """Open for appending; children write their errors here too."""
+        if self._fd >= 0 and os.fstat(self._fd).st_size > _NOTES_LIMIT:
+            os.rename(self._path, f"{self._path}.1")
+            os.close(self._fd)
+            self._fd = -1
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        return self._fd
+
+    def write(self, message: str) -> None:
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        try:
+            os.write(self.fd(), f"{when} {message}\n".encode(errors="replace"))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
+                raise
+
+
+class Server:
+    """All state of one keeper. ``listener`` must be listening already."""
+
+    def __init__(self, listener: _socket.socket, data_root: str, data_store: str, runtime_dir: str, build: str) -> None:
+        self.data_store, self.build = data_store, build
+        self.run_dir = run_dir(data_store, runtime_dir)
+        base = keeper_dir(data_store)
+        self.notes = Notes(f"{base}/keeper.log")
+        self.loop = Loop()
+        self.children = Children(self.loop, self.notes.fd)
+        self.watches = Watches(
+            self.loop, self.children, f"{base}/watch", data_root, exited=self._container_exited, note=self.notes.write
+        )
+        self.ports = held_ports.Ports()
+        self._ports_dir = f"{base}/ports"
+        os.makedirs(self._ports_dir, mode=0o700, exist_ok=True)
+        self.logs: dict[str, ContainerLog] = {}
+        self._exited: dict[str, None] = {}  # containers whose exit came before their pipes, after a restart of ours
+        self.connections: set[Connection] = set()
+        self.is_stopping = False
+        self._listener = listener
+        self._commands: dict[str, Callable[[Mapping[str, object], list[int], Connection], Reply]] = {
+            "ping": self._ping,
+            "status": self._status,
+            "stop": self._stop,
+            "log_pipes": self._log_pipes,
+            "watch": self._watch,
+            "unwatch": self._unwatch,
+            "hold_ports": self._hold_ports,
+            "release_ports": self._release_ports,
+            "forget": self._forget,
+        }
+
+    def serve(self) -> None:
+        """Run until nothing needs the keeper for ``IDLE_S`` seconds, or ``stop``."""
+        self._listener.setblocking(False)
+        self.loop.watch(self._listener.fileno(), self._accept)
+        self._load_ports()
+        self.watches.load()
+        idle_since = time.monotonic()
+        while not self.is_stopping:
+            if self.loop.turn(IDLE_S if self._is_needed() else 0.5):
+                idle_since = time.monotonic()
+            elif not self._is_needed() and time.monotonic() - idle_since >= IDLE_S:
+                break
+
+    def _is_needed(self) -> bool:
+        return bool(self.logs or len(self.watches) or self.ports.containers() or self.children.count or self.connections)
+
+    def _accept(self) -> None:
+        try:
+            fd, _ = self._listener._accept()  # type: ignore[attr-defined]
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            self.notes.write(f"cannot accept: {error}")
+            return
+        sock = _socket.socket(fileno=fd)
+        pid, uid, _ = struct.unpack("3i", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))
+        if uid != os.geteuid():
+            sock.close()
+            return
+        self.connections.add(Connection(self, sock, pid))
+
+    def answer(self, line: bytes, fds: list[int], connection: Connection) -> Reply:
+        """Carry out one request. Takes the descriptors it needs out of ``fds``."""
+        try:
+            request = json.loads(line)
+            command = self._commands[request["command"]]
+        except (ValueError, KeyError, TypeError):
+            return {"error": "malformed request or unknown command", "code": "invalid_argument"}
+        store = request.get("data_store", self.data_store)
+        if store != self.data_store:
+            return {"error": f"this keeper serves {self.data_store}", "code": "invalid_argument"}
+        try:
+            return {"ok": True, **command(request, fds, connection)}
+        except (Refusal, held_ports.PortError) as error:
+            return {"error": str(error), "code": error.code}
+        except (ValueError, KeyError, TypeError) as error:
+            return {"error": f"malformed {request['command']} request: {error!r}", "code": "invalid_argument"}
+        except OSError as error:
+            return {"error": f"{request['command']}: {error}", "code": "unavailable"}
+
+    def _ping(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        return {"pid": os.getpid(), "build": self.build}
+
+    def _status(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        return {
+            "pid": os.getpid(),
+            "build": self.build,
+            "logs": sorted(self.logs),
+            "watches": self.watches.status(),
+            "ports": {key: self.ports.of(key) for key in self.ports.containers()},
+            "children": self.children.count,
+        }
+
+    def _stop(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        self.is_stopping = True
+        return {}
+
+    def _log_pipes(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        key = _key(request)
+        if not fds:
+            raise Refusal("log_pipes needs descriptors")
+        holder = os.pidfd_open(connection.peer_pid) if request.get("holder") else -1
+        pipes = fds[:2]
+        del fds[:2]
+        is_again = bool(request.get("again"))
+        old = self.logs.pop(key, None)
+        if old:
+            old.let_go()
+        container, namespace = str(request["container"]), str(request["namespace"])
+
+        def done() -> None:
+            self.logs.pop(key, None)
+
+        log = ContainerLog(
+            self.loop,
+            f"{self.data_store}/containers/{namespace}/{container}",
+            container,
+            self._spool_dir(key),
+            pipes,
+            is_again=is_again,
+            has_terminal=bool(request.get("terminal")),
+            holder=holder,
+            note=self.notes.write,
+            done=done,
+        )
+        self.logs[key] = log
+        if key in self._exited:
+            del self._exited[key]
+            if is_again:
+                self.loop.later(0.0, lambda: self._drain(key, log))
+        return {}
+
+    def _spool_dir(self, key: str) -> str:
+        return f"{self.run_dir}/log/{key}"
+
+    def _drain(self, key: str, log: ContainerLog) -> None:
+        if self.logs.get(key) is log:
+            log.drain()
+
+    def _container_exited(self, key: str) -> None:
+        log = self.logs.get(key)
+        if log:
+            log.drain()
+        else:
+            self._exited[key] = None
+            if len(self._exited) > 1000:
+                del self._exited[next(iter(self._exited))]
+
+    def _watch(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        payload = {name: value for name, value in request.items() if name not in ("command", "data_store")}
+        key = _key(request)
+        self._exited.pop(key, None)
+        self.watches.add(key, payload)
+        return {}
+
+    def _unwatch(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        self.watches.remove(_key(request))
+        return {}
+
+    def _hold_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        key = _key(request)
+        wanted = held_ports.parse(request["ports"], json.loads)
+        held = self.ports.hold(key, wanted)
+        write_file(f"{self._ports_dir}/{key}.json", json.dumps({"wanted": wanted, "held": held}).encode())
+        return {"ports": held}
+
+    def _release_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        key = _key(request)
+        self.ports.release(key)
+        try:
+            os.unlink(f"{self._ports_dir}/{key}.json")
+        except FileNotFoundError:
+            pass
+        return {}
+
+    def _forget(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        key = _key(request)
+        self._unwatch(request, _NO_FDS, connection)
+        self._release_ports(request, _NO_FDS, connection)
+        self._exited.pop(key, None)
+        log = self.logs.get(key)
+        if log:
+            log.drain()
+        remove_spools(self._spool_dir(key))
+        return {}
+
+    def _load_ports(self) -> None:
+        for name in os.listdir(self._ports_dir):
+            if not name.endswith(".json"):
+                continue
+            try:
+                with open(f"{self._ports_dir}/{name}", "rb") as file:
+                    record = json.loads(file.read())
+                wanted = held_ports.parse(record["wanted"], json.loads)
+                self.ports.hold(name.removesuffix(".json"), wanted, held_ports.parse(record["held"], json.loads))
+            except held_ports.PortError as error:
+                self.notes.write(f"{name}: cannot hold its ports again: {error}")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.notes.write(f"ports {name} are damaged and dropped: {error!r}")
+                os.unlink(f"{self._ports_dir}/{name}")
+
+
+class Connection:
+    """One client. Owns the descriptors it received until a request takes them."""
+
+    def __init__(self, server: Server, sock: _socket.socket, peer_pid: int) -> None:
+        self.peer_pid = peer_pid
+        self._server, self._sock = server, sock
+        self._buffer = b""
+        self._fds: list[int] = []
+        sock.setblocking(False)
+        server.loop.watch(sock.fileno(), self._read)
+
+    def _read(self) -> None:
+        try:
+            data, ancillary, _, _ = self._sock.recvmsg(65536, _socket.CMSG_SPACE(32), _socket.MSG_CMSG_CLOEXEC)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                self._fds += unpack(payload)
+        if not data or len(self._buffer) > _REQUEST_LIMIT:
+            self.close()
+            return
+        self._buffer += data
+        while b"\n" in self._buffer:
+            line, self._buffer = self._buffer.split(b"\n", 1)
+            reply = json.dumps(self._server.answer(line, self._fds, self)).encode() + b"\n"
+            self._close_fds()
+            try:
+                if self._sock.send(reply) < len(reply):
+                    raise BlockingIOError  # a client that does not read its reply
+            except OSError:
+                self.close()
+                return
+
+    def _close_fds(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
+        self._fds.clear()
+
+    def close(self) -> None:
+        self._server.loop.forget(self._sock.fileno())
+        self._close_fds()
+        self._sock.close()
+        self._server.connections.discard(self)
+
+
+def _key(request: Mapping[str, object]) -> str:
+    """``<namespace>-<container>``, which is a file name too."""
+    namespace, container = request["namespace"], request["container"]
+    for word in (namespace, container):
+        if not isinstance(word, str) or not word or "/" in word or word.startswith(".") or len(word) > 200:
+            raise Refusal(f"not a name: {word!r}")
+    return f"{namespace}-{container}"
+
+
+def _listen(directory: str) -> _socket.socket:
+    """The socket, 0600 in a directory of ours. Whoever holds the lock may replace what a killed one left."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    status = os.stat(directory)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{directory}: must belong to us alone")
+    path = f"{directory}/keeper.sock"
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+    os.umask(0o077)
+    sock.bind(path)
+    sock.listen(512)
+    return sock
+
+
+def _link(data_store: str, directory: str) -> None:
+    """``keeper/socket`` in the data store leads people to the socket."""
+    link = f"{keeper_dir(data_store)}/socket"
+    try:
+        if os.readlink(link) == f"{directory}/keeper.sock":
+            return
+        os.unlink(link)
+    except FileNotFoundError:
+        pass
+    os.symlink(f"{directory}/keeper.sock", link)
+
+
+def main(arguments: list[str]) -> None:
+    """``DATAROOT DATASTORE RUNTIMEDIR LOCKFD``: listen, go to the background, serve. The lock came from the starter."""
+    import gc
+
+    data_root, data_store, runtime_dir, lock_text = arguments
+    lock = int(lock_text)
+    os.set_inheritable(lock, False)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    build = os.path.basename(os.path.dirname(os.path.dirname(__file__))).removeprefix("keeper-")
+    directory = run_dir(data_store, runtime_dir)
+    notes = Notes(f"{keeper_dir(data_store)}/keeper.log")
+    try:
+        listener = _listen(directory)
+        _link(data_store, directory)
+    except OSError as error:
+        notes.write(f"cannot listen: {error}")
+        sys.exit(1)
+    if os.fork():
+        os._exit(0)
+    os.chdir("/")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.freeze()
+    server = Server(listener, data_root, data_store, runtime_dir, build)
+    try:
+        server.serve()
+        os.unlink(f"{directory}/keeper.sock")
+    except Exception:
+        import traceback
+
+        server.notes.write(traceback.format_exc())
+        raise
+    # The lock goes with the process; whoever was queued at the socket gets an end of file and starts anew.
