@@ -42,10 +42,6 @@ ONLY = {
     "volume_driver": ("", "local"),
 }
 
-SECURITY_KEYS = frozenset(
-    ("seccomp", "no-new-privileges", "systempaths", "writable-cgroups", "privileged-without-host-devices", "apparmor", "label")
-)
-
 
 def refuse_unsupported(options: ContainerOptions) -> None:
     """Check that nothing was asked for that would have no effect.
@@ -62,17 +58,13 @@ def refuse_unsupported(options: ContainerOptions) -> None:
             _refuse(f"{_flag(field)} {value}")
     if not options.disable_content_trust:
         _refuse("--disable-content-trust=false")
-    for mode in (options.ipc,):
-        if mode.startswith("container:") or mode == "shareable":
-            _refuse(f"--ipc {mode}")
+    if options.ipc.startswith("container:") or options.ipc == "shareable":
+        _refuse(f"--ipc {options.ipc}")
     for text in options.security_opt:
         _refuse_security(text)
     for device in options.device:
         if not device.startswith("/") and "=" in device:
             _refuse(f"--device {device} (a CDI name)")
-    for text in options.mount:
-        if "type=image" in text.split(","):
-            _refuse("--mount type=image")
 
 
 def _refuse_security(text: str) -> None:
