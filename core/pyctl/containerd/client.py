@@ -9,10 +9,11 @@ from __future__ import annotations
 from _thread import allocate_lock
 
 from pyctl.containerd.calls import Calls
+from pyctl.containerd.records import EMPTY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Self
 
     from pyctl.containerd.containers import Containers
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyctl.containerd.snapshots import Snapshots
     from pyctl.containerd.tasks import Tasks
     from pyctl.containerd.transport import Transport
+    from pyctl_hookspecs.resolve_image import PullProgress
 
 _shared: dict[str, tuple[Transport, int]] = {}  # address -> transport and how many clients hold it
 _shared_lock = allocate_lock()
@@ -143,6 +145,37 @@ class Client:
         from pyctl.containerd.events import Events
 
         return Events(self._calls)
+
+    def transfer(
+        self,
+        name: str,
+        *,
+        platforms: Iterable[str] = (),
+        snapshotter: str = "",
+        labels: Mapping[str, str] = EMPTY,
+        hosts_dir: str = "",
+        plain_http: bool = False,
+        credentials: Callable[[str], tuple[str, str]] | None = None,
+        progress: Callable[[PullProgress], None] | None = None,
+    ) -> None:
+        """Let containerd (1.7 and later) pull ``name``; see ``pyctl.containerd.transfer.pull``.
+
+        Raises:
+            UnsupportedError: this containerd has no Transfer service.
+        """
+        from pyctl.containerd.transfer import pull
+
+        pull(
+            self._calls,
+            name,
+            platforms=platforms,
+            snapshotter=snapshotter,
+            labels=labels,
+            hosts_dir=hosts_dir,
+            plain_http=plain_http,
+            credentials=credentials,
+            progress=progress,
+        )
 
     def _sibling(self, namespace: str, lease_id: str) -> Client:
         transport = None if self._is_shared else self._calls.transport

@@ -11,7 +11,7 @@ from _queue import SimpleQueue
 from pyctl.containerd._api import content_pb2
 from pyctl.containerd.errors import AlreadyExistsError
 from pyctl.containerd.records import EMPTY
-from pyctl_hookspecs.errors import NotFoundError, PyctlError, UnavailableError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError, UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Writer:
         """Verify size and digest and make the blob visible; one that exists already counts as success.
 
         Raises:
-            PyctlError: size or digest differ; nothing became visible.
+            ConflictError: size or digest differ; nothing became visible and the ingest is gone.
         """
         if not self.exists:
             try:
@@ -106,6 +106,10 @@ class Writer:
                 self._drain(0)
             except AlreadyExistsError:
                 self.exists = True
+            except ConflictError:
+                self._hang_up()
+                self._abort()  # a resume would only add to what is wrong
+                raise
             finally:
                 self._hang_up()
         if self.exists and labels:
@@ -143,6 +147,14 @@ class Writer:
             self._hang_up()
             raise
         return True
+
+    def _abort(self) -> None:
+        from pyctl.containerd.content import Content
+
+        try:
+            Content(self._calls).abort(self._ref)
+        except (NotFoundError, UnavailableError):
+            pass  # gone already, or the daemon still holds it: whoever opens it next finds out
 
     def _send(self, request: content_pb2.WriteRequest) -> None:
         self._requests.put(request)
