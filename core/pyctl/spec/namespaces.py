@@ -32,7 +32,14 @@ def check_modes(options: ContainerOptions) -> None:
 
 
 def namespaces(options: ContainerOptions, facts: SpecFacts) -> list[dict[str, Any]]:
-    """``linux.namespaces``; a kind that is missing is the machine's own."""
+    """``linux.namespaces``; a kind that is missing is the machine's own.
+
+    Raises:
+        ValueError: the caller has not resolved ``container:``.
+    """
+    for mode, path in ((options.pid, facts.pid_namespace), (options.ipc, facts.ipc_namespace)):
+        if mode.startswith("container:") and not path:
+            raise ValueError(f"namespace of {mode} not resolved")
     found: list[dict[str, Any]] = [{"type": "mount"}]
     for kind, path in (
         ("pid", None if options.pid == "host" else facts.pid_namespace),

@@ -58,8 +58,6 @@ def refuse_unsupported(options: ContainerOptions) -> None:
             _refuse(f"{_flag(field)} {value}")
     if not options.disable_content_trust:
         _refuse("--disable-content-trust=false")
-    if options.ipc.startswith("container:") or options.ipc == "shareable":
-        _refuse(f"--ipc {options.ipc}")
     for text in options.security_opt:
         _refuse_security(text)
     for device in options.device:
