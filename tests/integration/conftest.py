@@ -7,7 +7,6 @@ lives in namespaces of its own (``isolation``), so ``127.0.0.1`` and the nft rul
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,11 +52,15 @@ class Done:
 class Pyctl:
     """The installed command, told to use one engine only."""
 
-    def __init__(self, engine: Engine, home: str) -> None:
-        self._engine = engine
-        self.executable = os.path.join(os.path.dirname(sys.executable), "pyctl")
+    def __init__(self, engine: Engine, home: str, executable: str) -> None:
+        self._engine, self._home = engine, home
+        self.executable = executable
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "COVERAGE_PROCESS_START") if name in os.environ}
         self._env = {**keep, "HOME": home, "PYCTL_TOML": f"{home}/pyctl.toml", "NERDCTL_TOML": f"{home}/nerdctl.toml"}
+
+    def installed_at(self, executable: str) -> Pyctl:
+        """The same engine, another installation of the command."""
+        return Pyctl(self._engine, self._home, executable)
 
     def argv(self, *args: str) -> list[str]:
         return [self.executable, *self._engine.flags, *args]
@@ -133,7 +136,7 @@ def pyctl(engine: Engine, workshop: str) -> Pyctl:
     """``pyctl("run", "--rm", busybox, "true")``: see ``Pyctl.__call__``."""
     home = f"{workshop}/home"
     os.makedirs(home, exist_ok=True)
-    command = Pyctl(engine, home)
+    command = Pyctl(engine, home, os.path.join(os.path.dirname(sys.executable), "pyctl"))
     assert os.path.exists(command.executable), f"{command.executable} is missing: install the project (pip install -e .)"
     return command
 
@@ -201,12 +204,3 @@ def _sweep(pyctl: Callable[..., Done]) -> None:
 def project() -> str:
     """The checkout under test."""
     return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-@pytest.fixture(scope="session")
-def clean_environment(workshop: str) -> Iterator[str]:
-    """A fresh virtual environment: no packages but pip. The path of its ``bin`` directory."""
-    path = f"{workshop}/venv"
-    subprocess.run([sys.executable, "-m", "venv", path], check=True)
-    yield f"{path}/bin"
-    shutil.rmtree(path)
