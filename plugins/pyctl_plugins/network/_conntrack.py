@@ -16,7 +16,8 @@ def forget_udp(ports: set[int], *, families: tuple[int, ...] = (2, 10)) -> int:
     """Delete the entries of UDP flows that were addressed to one of these ports, and return how many."""
     deleted = 0
     needles = [_netlink.attribute(3, port.to_bytes(2, "big")) for port in ports]
-    with Netlink(_netlink.NETFILTER) as netlink:
+    netlink = Netlink(_netlink.NETFILTER)
+    try:
         for family in families:
             header = pack(">BBH", family, 0, 0)
             try:
@@ -37,4 +38,6 @@ def forget_udp(ports: set[int], *, families: tuple[int, ...] = (2, 10)) -> int:
                     query += _netlink.attribute(_ID, attrs[_ID])  # not a newer flow of the same addresses
                 for failure in netlink.attempt(Message(_DELETE, 0, query)):
                     deleted += failure is None
+    finally:
+        netlink.close_aside()
     return deleted

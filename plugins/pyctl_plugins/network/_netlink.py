@@ -84,6 +84,12 @@ class Netlink:
         """Close the socket; again counts as success."""
         self._socket.close()
 
+    def close_aside(self) -> None:
+        """Close in a thread of its own: after nftables deleted something, closing waits up to 20 ms for readers."""
+        from _thread import start_new_thread
+
+        start_new_thread(self._socket.close, ())
+
     def __enter__(self) -> Self:
         return self
 
