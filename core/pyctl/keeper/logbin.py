@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> None:
     if not is_ready:
         _say_ready()
     os.dup2(connection.fileno(), _CONNECTION)
+    os.set_inheritable(_CONNECTION, True)  # it may have been that number already
     for name in os.listdir("/proc/self/fd"):
         if int(name) > _CONNECTION:
             try:

@@ -111,6 +111,10 @@ class Server:
                 idle_since = time.monotonic()
             elif not self._is_needed() and time.monotonic() - idle_since >= IDLE_S:
                 break
+        try:
+            os.unlink(f"{self.run_dir}/keeper.sock")
+        except FileNotFoundError:
+            pass  # somebody cleaned up after us
 
     def _is_needed(self) -> bool:
         return bool(self.logs or len(self.watches) or self.ports.containers() or self.children.count or self.connections)
@@ -386,7 +390,6 @@ def main(arguments: list[str]) -> None:
     server = Server(listener, data_root, data_store, runtime_dir, build)
     try:
         server.serve()
-        os.unlink(f"{directory}/keeper.sock")
     except Exception:
         import traceback
 
