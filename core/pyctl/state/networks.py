@@ -9,7 +9,7 @@ from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
 DEFAULT_NAME = "bridge"
@@ -71,7 +71,7 @@ def find(netconf_path: str, namespace: str, reference: str) -> Network:
     Raises:
         NotFoundError: in Docker's words. The default network is found only once it exists: see ``resolve``.
     """
-    return _pick(read_all(netconf_path, namespace), reference)
+    return pick(read_all(netconf_path, namespace), reference)
 
 
 def resolve(netconf_path: str, namespace: str, reference: str, *, bridge_ip: str = "") -> Network:
@@ -162,7 +162,23 @@ def pseudo(name: str) -> Network:
     return Network(name=name, network_id=network_id(name), driver=name, kind=driver)
 
 
-def _pick(networks: tuple[Network, ...], reference: str) -> Network:
+def unmade_default(bridge_ip: str = "") -> Network:
+    """The default network as it would be made, for lists and ``inspect`` before anybody has used it."""
+    return _network(default_config(bridge_ip or _DEFAULT_BRIDGE_IP), "")
+
+
+def has_default(networks: Sequence[Network]) -> bool:
+    """Is a default network among these?"""
+    return _default(networks) is not None
+
+
+def pick(networks: Sequence[Network], reference: str) -> Network:
+    """The network of that name, full ID or ID prefix of twelve digits.
+
+    Raises:
+        NotFoundError: in Docker's words.
+        ConflictError: the prefix fits several.
+    """
     if reference in (DEFAULT_NAME, "default"):
         found = _default(networks)
         if found is not None:
@@ -180,7 +196,7 @@ def _pick(networks: tuple[Network, ...], reference: str) -> Network:
     return matching[0]
 
 
-def _default(networks: tuple[Network, ...]) -> Network | None:
+def _default(networks: Sequence[Network]) -> Network | None:
     for network in networks:
         if dict(network.labels).get(DEFAULT_LABEL):
             return network
