@@ -115,14 +115,29 @@ class Volumes(Protocol):
 class Host(Protocol):
     """Everything core lends. ``namespace`` and ``address`` are containerd's."""
 
-    namespace: str
-    address: str
-    data_store: str
-    runtime_dir: str
-    content: Content
-    snapshots: Snapshots
-    images: Images
-    volumes: Volumes
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def data_store(self) -> str: ...
+
+    @property
+    def runtime_dir(self) -> str: ...
+
+    @property
+    def content(self) -> Content: ...
+
+    @property
+    def snapshots(self) -> Snapshots: ...
+
+    @property
+    def images(self) -> Images: ...
+
+    @property
+    def volumes(self) -> Volumes: ...
 
     def task_pid(self, container_id: str) -> int:
         """Process ID of a running container's init.
