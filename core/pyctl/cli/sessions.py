@@ -1,0 +1,57 @@
+"""A session for the time of a command, with what it has to say to people on standard error."""
+
+from __future__ import annotations
+
+import sys
+
+from pyctl.ops.session import open_session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from pyctl.ops.session import Session
+    from pyctl.ops.settings import Settings
+
+
+class session_for:
+    """``with session_for(settings) as session``: opened, its notices shown, and closed again."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session: Session | None = None
+
+    def __enter__(self) -> Session:
+        self._session = open_session(self._settings)
+        show_notices(self._session)
+        return self._session
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._session is not None:
+            show_notices(self._session)
+            self._session.close()
+
+
+def show_notices(session: Session) -> None:
+    """Print what has gathered since the last time, and forget it."""
+    while session.notices:
+        sys.stderr.write(f"{session.notices.pop(0)}\n")
+
+
+def echo(text: str) -> None:
+    """One line on standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def echo_batch(results: Iterable[tuple[str, object]]) -> int:
+    """Echo each name whose operation succeeded, report each that failed; the exit status is 1 if one did."""
+    code = 0
+    for name, result in results:
+        if isinstance(result, BaseException):
+            from pyctl.cli.errors import report
+
+            code = report(result) and 1
+        else:
+            echo(name)
+    return code
