@@ -56,7 +56,7 @@ class Pyctl:
         self._engine, self._home = engine, home
         self.executable = executable
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "COVERAGE_PROCESS_START") if name in os.environ}
-        self._env = {**keep, "HOME": home, "PYCTL_TOML": f"{home}/pyctl.toml", "NERDCTL_TOML": f"{home}/nerdctl.toml"}
+        self._env = {**keep, "HOME": home, "PYCTL_TOML": f"{home}/pyctl.toml"}
 
     def installed_at(self, executable: str) -> Pyctl:
         """The same engine, another installation of the command."""
@@ -136,6 +136,8 @@ def pyctl(engine: Engine, workshop: str) -> Pyctl:
     """``pyctl("run", "--rm", busybox, "true")``: see ``Pyctl.__call__``."""
     home = f"{workshop}/home"
     os.makedirs(home, exist_ok=True)
+    with open(f"{home}/pyctl.toml", "w"):
+        pass  # empty: the machine's own configuration must not matter
     command = Pyctl(engine, home, os.path.join(os.path.dirname(sys.executable), "pyctl"))
     assert os.path.exists(command.executable), f"{command.executable} is missing: install the project (pip install -e .)"
     return command
