@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 class StartOptions(Options):
     attach: bool = flag("-a", "--attach", help="Attach STDOUT/STDERR and forward signals")
     checkpoint: str = flag("--checkpoint", default="", help="Restore from this checkpoint", is_supported=False)
-    checkpoint_dir: str = flag("--checkpoint-dir", default="", help="Use a custom checkpoint storage directory", is_supported=False)
+    checkpoint_dir: str = flag(
+        "--checkpoint-dir", default="", help="Use a custom checkpoint storage directory", is_supported=False
+    )
     detach_keys: str = flag("--detach-keys", default="", help="Override the key sequence for detaching a container")
     interactive: bool = flag("-i", "--interactive", help="Attach container's STDIN")
 
