@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyctl.containerd._api import events_pb2
 from pyctl.containerd.records import Event
 from pyctl.containerd.wire import time_text
+from pyctl_hookspecs.errors import UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ class Subscription:
 
     def __init__(self, stream: Stream[events_pb2.Envelope]) -> None:
         self._stream = stream
+        self._cancelled = False
 
     def __iter__(self) -> Iterator[Event]:
         return self
 
     def __next__(self) -> Event:
-        return decode(next(self._stream))
+        try:
+            envelope = next(self._stream)
+        except StopIteration:
+            if self._cancelled:
+                raise
+            raise UnavailableError("containerd ended the event stream") from None
+        return decode(envelope)
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +49,7 @@ class Subscription:
         self.cancel()
 
     def cancel(self) -> None:
+        self._cancelled = True
         self._stream.cancel()
 
 
