@@ -90,8 +90,8 @@ def find_tools(engine: Engine, binaries: str) -> list[Tool]:
         tools.append(Tool("nerdctl", ("nerdctl", *flags, "--insecure-registry"), ("_NERDCTL_INTERNAL_LOGGING", "sleep infinity")))
     for name, command in itertools.product(("docker", "podman"), ("l", "")):
         if shutil.which(command + name) and name not in [tool.name for tool in tools]:
-            flags = ("--tls-verify=false",) if name == "podman" else ()
-            tools.append(Tool(name, (command + name,), ("conmon", "dockerd"), flags))
+            insecure = ("--tls-verify=false",) if name == "podman" else ()
+            tools.append(Tool(name, (command + name,), ("conmon", "dockerd"), insecure))
     return tools
 
 
