@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pyctl.state.containers import StateDir
 
 
+_WATCH = "core/watch"  # the keeper forgets a watch itself once the exit was dealt with, and may have to restart
+
+
 class RemovalChoice(Record):
     """``rm``'s flags. ``volumes`` takes anonymous volumes along."""
 
@@ -31,7 +34,8 @@ def stop_watching(session: Session, container_id: str) -> None:
     from pyctl.keeper import client as keeper
 
     paths = session.paths
-    keeper.tell(paths.data_store, paths.runtime_dir, "unwatch", {"container": container_id, "namespace": session.namespace})
+    payload = {"container": container_id, "namespace": session.namespace}
+    keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
 
 
 def finish_run(session: Session, container_id: str) -> list[BaseException]:
@@ -44,7 +48,7 @@ def finish_run(session: Session, container_id: str) -> list[BaseException]:
 
     state = state_of(session, container_id)
     record_exit(session, state, container_id)
-    return undo_plan(state.start_journal, undoer(session))
+    return undo_plan(state.start_journal, undoer(session), which=lambda entry: entry.provider != _WATCH)
 
 
 def record_exit(session: Session, state: StateDir, container_id: str) -> None:
@@ -87,7 +91,6 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
 
 def undo_creation(session: Session, container: Container, *, with_volumes: bool) -> list[BaseException]:
     """Undo the plan that made the container; one that nerdctl made has none, so it is derived from what it is."""
-    from pyctl.lifecycle.recover import undo_plan
     from pyctl.lifecycle.undo import undo_all
     from pyctl.ops.tasks import delete_task
     from pyctl.ops.undo import undoer
@@ -95,7 +98,7 @@ def undo_creation(session: Session, container: Container, *, with_volumes: bool)
     state = state_of(session, container.container_id)
     undo = undoer(session)
     if _has_plan(state):
-        return undo_plan(state.create_journal, undo, owns_directory=True, which=lambda e: with_volumes or not _is_volume(e))
+        return _undo_plan(session, state, with_volumes=with_volumes)
     delete_task(session.client, container.container_id)
     errors = undo_all(derived_plan(session, container, with_volumes=with_volumes), undo)
     if not errors and state.exists():
@@ -105,14 +108,25 @@ def undo_creation(session: Session, container: Container, *, with_volumes: bool)
     return errors
 
 
+def remove_after_exit(session: Session, container_id: str) -> list[BaseException]:
+    """``--rm``: undo the plan that made the container, anonymous volumes included."""
+    return _undo_plan(session, state_of(session, container_id), with_volumes=True)
+
+
+def _undo_plan(session: Session, state: StateDir, *, with_volumes: bool) -> list[BaseException]:
+    from pyctl.lifecycle.recover import undo_plan
+    from pyctl.ops.undo import undoer
+
+    kept = {"core/cidfile"} if with_volumes else {"core/cidfile", "mount/volume"}  # what outlives a container, as in Docker
+    return undo_plan(
+        state.create_journal, undoer(session), owns_directory=True, which=lambda entry: entry.provider not in kept
+    )
+
+
 def _has_plan(state: StateDir) -> bool:
     import os
 
     return os.path.exists(state.create_journal)
-
-
-def _is_volume(entry: JournalEntry) -> bool:
-    return entry.provider == "mount/volume"
 
 
 def derived_plan(session: Session, container: Container, *, with_volumes: bool) -> list[JournalEntry]:

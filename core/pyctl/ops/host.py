@@ -49,7 +49,8 @@ class CoreHost:
         return CoreHost(self._session, self._session.client.with_lease(lease_id))
 
     @property
-    def _client(self) -> Client:
+    def client(self) -> Client:
+        """For core only: the client under this host's lease."""
         return self._own_client or self._session.client
 
     @property
@@ -72,17 +73,17 @@ class CoreHost:
     def content(self) -> ContentStore:
         from pyctl.ops.image_store import ContentStore
 
-        return ContentStore(self._client)
+        return ContentStore(self.client)
 
     @property
     def images(self) -> ImageStore:
         from pyctl.ops.image_store import ImageStore
 
-        return ImageStore(self._client)
+        return ImageStore(self.client)
 
     @property
     def snapshots(self) -> SnapshotViews:
-        return SnapshotViews(self._client)
+        return SnapshotViews(self.client)
 
     @property
     def volumes(self) -> VolumeStore:
@@ -91,7 +92,7 @@ class CoreHost:
         return VolumeStore(self.data_store, self.namespace)
 
     def task_pid(self, container_id: str) -> int:
-        status = self._client.tasks.get(container_id)
+        status = self.client.tasks.get(container_id)
         if status.status not in ("running", "paused", "created"):
             raise NotFoundError("task", container_id, message=f"container {container_id} is not running")
         return status.pid
@@ -99,8 +100,7 @@ class CoreHost:
     def image_files(self, container_id: str) -> AbstractContextManager[str]:
         from pyctl.ops.mounting import mounted
 
-        container = self._client.containers.get(container_id)
-        mounts = self._client.snapshots.mounts(container.snapshotter, container.snapshot_key)
+        mounts = self.client.snapshots.mounts(self._session.settings.snapshotter, container_id)
         return mounted(mounts, f"{self.runtime_dir}/mnt/{container_id}")
 
     def cancelled(self) -> bool:
@@ -110,12 +110,12 @@ class CoreHost:
         from pyctl.keeper import client as keeper
 
         paths = self._session.paths
-        return keeper.request(paths.data_store, paths.runtime_dir, command, payload, data_root=paths.data_root)
+        return keeper.lend(paths.data_store, paths.runtime_dir, command, payload, data_root=paths.data_root)
 
     def create_task(self, request: TaskRequest, rootfs: tuple[OciMount, ...]) -> int:
-        return self._client.tasks.create(
+        return self.client.tasks.create(
             request.container_id,
-            rootfs,
+            rootfs=rootfs,
             stdin=request.stdin,
             stdout=request.stdout,
             stderr=request.stderr,
@@ -125,4 +125,4 @@ class CoreHost:
     def delete_task(self, container_id: str) -> None:
         from pyctl.ops.tasks import delete_task
 
-        delete_task(self._client, container_id)
+        delete_task(self.client, container_id)

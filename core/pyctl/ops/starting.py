@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctl.ops.session import Session
-    from pyctl_hookspecs.host import Host
+    from pyctl_hookspecs.create_task import TaskHandle, TaskRequest
     from pyctl_hookspecs.process_mounts import OciMount
     from pyctl_hookspecs.setup_network import NetworkAttachment, NetworkIntent, NetworkRequest, PortMapping
 
@@ -126,10 +126,13 @@ def start_steps(
     needs: tuple[str, ...] = (),
     prepare_io: Callable[[], None] | None = None,
     before_start: Callable[[], None] | None = None,
+    watch_exit: bool = False,
+    pid_file: str = "",
 ) -> tuple[Step, ...]:
     """``needs`` are the steps of the create chapter that must be done first; ``rootfs`` finds the mounts in the results.
 
     ``prepare_io`` makes and opens the FIFOs; ``before_start`` runs when the task is created and about to start.
+    With ``watch_exit`` the keeper deals with the exit, otherwise the caller does.
     """
     container_id = facts.container_id
     steps: list[Step] = []
@@ -190,10 +193,27 @@ def start_steps(
             undo_token="",
             needs=("task", "hosts"),
             late=("process ID",),
-            do=lambda _: _start(session, container_id, before_start),
+            do=lambda _: _start(session, container_id, before_start, pid_file),
         )
     )
+    if watch_exit:
+        steps.append(
+            Step(
+                name="watch",
+                says="have the keeper watch for its exit",
+                provider="core/watch",
+                undo_token=container_id,
+                needs=("start",),
+                do=lambda _: _watch(session, container_id),
+            )
+        )
     return tuple(steps)
+
+
+def _watch(session: Session, container_id: str) -> None:
+    from pyctl.ops.watching import watch_exit
+
+    watch_exit(session, container_id)
 
 
 def _pin(path: str) -> None:
@@ -252,7 +272,6 @@ def _task_step(
         stderr=streams.stderr,
     )
     intent = session.hooks.plan_task(provider, request)
-    host: Host = session.host
     return Step(
         name="task",
         says=intent.says,
@@ -260,8 +279,17 @@ def _task_step(
         undo_token=intent.undo_token,
         late=intent.late,
         needs=(*needs, *(["streams"] if streams.directory else [])),
-        do=lambda results: session.hooks.create_task(provider, request, rootfs(results), intent.undo_token, host),
+        do=lambda results: _create(session, provider, request, rootfs(results), intent.undo_token),
     )
+
+
+def _create(
+    session: Session, provider: str, request: TaskRequest, mounts: tuple[OciMount, ...], token: str
+) -> TaskHandle:
+    from pyctl.ops.tasks import runtime_errors
+
+    with runtime_errors():
+        return session.hooks.create_task(provider, request, mounts, token, session.host)
 
 
 def task_provider(session: Session, runtime: str) -> str:
@@ -269,13 +297,18 @@ def task_provider(session: Session, runtime: str) -> str:
     return runtime if session.hooks.registry.has("task", runtime) else "containerd"
 
 
-def _start(session: Session, container_id: str, before_start: Callable[[], None] | None) -> int:
-    from pyctl.ops.tasks import now_text
+def _start(session: Session, container_id: str, before_start: Callable[[], None] | None, pid_file: str) -> int:
+    from pyctl.ops.tasks import now_text, runtime_errors
     from pyctl.state.containers import StateDir
 
     if before_start is not None:
         before_start()
-    pid = session.client.tasks.start(container_id)
+    with runtime_errors():
+        pid = session.client.tasks.start(container_id)
+    if pid_file:
+        from pyctl.state.locks import write_atomic
+
+        write_atomic(pid_file, str(pid), mode=0o644, durable=False)
     state = StateDir(session.paths.state_dir(container_id))
     state.forget_exit()
     state.save_started(now_text())

@@ -65,7 +65,7 @@ class Pump:
     """Moves bytes until the process has exited and its outputs are at their end, or the user detaches.
 
     ``on_exit`` is called once, in the pump's thread, when ``notify_exit`` was called from another one.
-    ``on_signal`` gets the signals of the pipe. ``tee`` sees every output chunk with its stream name.
+    ``tee`` sees every output chunk with its stream name.
     """
 
     def __init__(
@@ -74,7 +74,6 @@ class Pump:
         *,
         on_exit: Callable[[], None],
         on_stdin_end: Callable[[], None],
-        signals: SignalPipe | None = None,
         on_signal: Callable[[int], None] | None = None,
         detach: DetachWatch | None = None,
         tee: Callable[[str, bytes], None] | None = None,
@@ -82,7 +81,8 @@ class Pump:
         show_stderr: bool = True,
     ) -> None:
         self._on_exit, self._on_stdin_end = on_exit, on_stdin_end
-        self._signals, self._on_signal = signals, on_signal
+        self._signals: SignalPipe | None = None
+        self._on_signal = on_signal
         self._detach, self._tee = detach, tee
         self._poll = select.poll()
         self._outputs: dict[int, tuple[str, int]] = {}
@@ -103,8 +103,11 @@ class Pump:
             # Read and write, because opening a FIFO for writing alone fails until the shim has opened it.
             self._stdin = os.open(paths.stdin, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             self._watch_user(True)
-        if signals is not None:
-            self._poll.register(signals.fileno(), select.POLLIN)
+
+    def watch_signals(self, signals: SignalPipe) -> None:
+        """From now on signals are data: ``on_signal`` gets them while the pump runs."""
+        self._signals = signals
+        self._poll.register(signals.fileno(), select.POLLIN)
 
     def notify_exit(self) -> None:
         """The process has ended. Callable from any thread."""

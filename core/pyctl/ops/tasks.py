@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import ConflictError, NotFoundError
+from contextlib import contextmanager
+
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import ExitStatus, TaskStatus
 
@@ -57,3 +61,29 @@ def kill_and_wait(client: Client, container_id: str) -> None:
         waiting.result()
     except NotFoundError:
         waiting.cancel()
+
+
+# What runc and crun say when the command cannot be run; a runtime's failure has no status code of its own.
+_NOT_FOUND = ("executable file not found", "no such file or directory", "not found in $PATH")
+_ABOUT_COMMAND = ("exec:", "exec format", "executable", "chdir", "start container process", "starting container process")
+_NOT_INVOKED = ("permission denied", "exec format error", "is a directory", "not a directory")
+
+
+@contextmanager
+def runtime_errors() -> Iterator[None]:
+    """Give a runtime's refusal Docker's exit code: 127 not found, 126 cannot be invoked, 125 anything else."""
+    try:
+        yield
+    except PyctlError as error:
+        error.exit_code = exit_code_for(str(error))
+        raise
+
+
+def exit_code_for(message: str) -> int:
+    """Docker's exit code for what a runtime said about the command."""
+    if any(text in message for text in _ABOUT_COMMAND):
+        if any(text in message for text in _NOT_INVOKED):
+            return 126
+        if any(text in message for text in _NOT_FOUND):
+            return 127
+    return 125

@@ -49,12 +49,17 @@ def _container(session: Session, container_id: str) -> None:
         pass
 
 
-def _file(_session: Session, path: str) -> None:
+def _cidfile(_session: Session, token: str) -> None:
+    """Remove the file if it is this container's: it may be another one's by now, or never have been ours."""
     import os
 
+    container_id, _, path = token.partition(":")
     try:
-        os.unlink(path)
-    except FileNotFoundError:
+        with open(path, encoding="ascii") as file:
+            is_ours = file.read() == container_id
+        if is_ours:
+            os.unlink(path)
+    except (FileNotFoundError, UnicodeDecodeError):
         pass
 
 
@@ -79,17 +84,24 @@ def _fifos(_session: Session, directory: str) -> None:
 
 
 def _watch(session: Session, container_id: str) -> None:
-    session.host.keeper("unwatch", {"container": container_id, "namespace": session.namespace})
+    from pyctl.ops.ending import stop_watching
+
+    stop_watching(session, container_id)
+
+
+def _nothing(_session: Session, _token: str) -> None:
+    """A step that another step's undo takes along."""
 
 
 _CORE: dict[str, Callable[[Session, str], None]] = {
+    "cidfile": _cidfile,
     "container": _container,
-    "file": _file,
     "fifos": _fifos,
     "files": _files,
     "hosts": _hosts,
     "lease": _lease,
     "name": _name,
     "netns": _netns,
+    "none": _nothing,
     "watch": _watch,
 }

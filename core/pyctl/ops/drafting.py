@@ -1,0 +1,294 @@
+"""From options to a draft: every decision about a container that can be made before anything changes."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.ops.creating import Draft
+from pyctl.ops.starting import StartFacts, plan_networks, spec_namespace
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctl.ops.loaded import LoadedImage
+    from pyctl.ops.session import Session
+    from pyctl.ops.starting import PlannedNetwork
+    from pyctl.spec.mounts import MountPoint
+    from pyctl.spec.options import ContainerOptions
+    from pyctl_hookspecs.resolve_image import PullProgress
+    from pyctl_hookspecs.setup_network import PortMapping
+
+DEFAULT_RUNTIME = "io.containerd.runc.v2"
+
+
+def check_options(options: ContainerOptions) -> None:
+    """Refuse what contradicts itself before anything is looked up.
+
+    Raises:
+        InvalidArgumentError: names the flags, in Docker's words; exit code 125.
+        UnsupportedError: a flag that is not done yet.
+    """
+    from pyctl.ops.policies import parse_policy
+    from pyctl.spec.unsupported import refuse_unsupported
+
+    refuse_unsupported(options)
+    if options.detach and options.attach:
+        raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
+    policy = parse_policy(options.restart)
+    if options.rm and policy.name != "no":
+        raise InvalidArgumentError("conflicting options: cannot specify both --restart and --rm", exit_code=125)
+    if options.cidfile and os.path.exists(options.cidfile):
+        raise InvalidArgumentError(
+            f"container ID file found, make sure the other container isn't running or delete {options.cidfile}", exit_code=125
+        )
+    if options.pull not in ("always", "missing", "never"):
+        raise InvalidArgumentError(f"invalid argument {options.pull!r} for pull: use always, missing or never", exit_code=125)
+
+
+def ensure_image(
+    session: Session, options: ContainerOptions, progress: Callable[[PullProgress], None] | None = None
+) -> LoadedImage:
+    """The image, pulled if the policy says so.
+
+    Raises:
+        NotFoundError: not here, and ``--pull never``; or the registry has none.
+    """
+    from pyctl.ops.loaded import find_local, pull_image
+
+    if options.pull != "always":
+        found = find_local(session, options.image, options.platform)
+        if found is not None:
+            return found
+        if options.pull == "never":
+            raise NotFoundError("image", options.image, exit_code=125)
+        session.notices.append(f"Unable to find image '{with_tag(options.image)}' locally")
+    return pull_image(session, options.image, options.platform, progress)
+
+
+def with_tag(text: str) -> str:
+    """What the user typed, with the tag Docker would add."""
+    return text if "@" in text or ":" in text.rpartition("/")[2] else f"{text}:latest"
+
+
+def draft_container(
+    session: Session, options: ContainerOptions, image: LoadedImage
+) -> tuple[Draft, tuple[PlannedNetwork, ...]]:
+    """Decide everything about a new container. Changes nothing but, when it is missing, the default network's file.
+
+    Raises:
+        PyctlError: the argument it cannot serve, named.
+    """
+    from pyctl.spec.mounts import parse_mounts
+    from pyctl.state.names import check_name
+    from pyctl.state.resolv import read_host, render
+
+    container_id = os.urandom(32).hex()
+    name = options.name or f"{image.short_name}-{container_id[:5]}"
+    check_name(name)
+    networks = _networks(session, options)
+    is_host = networks == ("host",)
+    hostname = _hostname(session, options, container_id, networks)
+    runtime, binary = parse_runtime(options.runtime)
+    facts = StartFacts(
+        container_id=container_id,
+        container_name=name,
+        hostname=hostname,
+        domainname=options.domainname,
+        networks=networks,
+        ip=options.ip,
+        ip6=options.ip6,
+        mac_address=options.mac_address,
+        ports=_ports(options, image, networks),
+        extra_hosts=tuple(_extra_host(session, text) for text in options.add_host),
+        terminal=options.tty,
+        runtime=runtime,
+        runtime_binary=binary,
+    )
+    planned = plan_networks(session, facts)
+    settings = session.settings
+    resolv = render(
+        read_host(),
+        dns=options.dns or settings.dns,
+        search=options.dns_search or settings.dns_search,
+        options=options.dns_option or settings.dns_opts,
+        keep_loopback=is_host,
+    )
+    if resolv.warning and networks[0] not in ("none",) and not networks[0].startswith("container:"):
+        session.notices.append(f"WARNING: {resolv.warning}")
+    driver, log_options, log_uri = _logging(session, options, container_id)
+    pid_donor, pid_path = _donor(session, options.pid)
+    ipc_donor, ipc_path = _donor(session, options.ipc)
+    draft = Draft(
+        options=options,
+        image=image,
+        facts=facts,
+        network_namespace=spec_namespace(planned),
+        snapshotter=settings.snapshotter,
+        mounts=parse_mounts(
+            options, container_id=container_id, image_volumes=image.volumes, donors=_mount_donors(session, options)
+        ),
+        log_driver=driver,
+        log_options=log_options,
+        log_uri=log_uri,
+        resolv_conf=resolv,
+        pid_namespace=pid_path and f"/proc/{pid_path}/ns/pid",
+        ipc_namespace=ipc_path and f"/proc/{ipc_path}/ns/ipc",
+        shm_path=f"/proc/{ipc_path}/root/dev/shm" if ipc_path else "",
+        pid_donor=pid_donor,
+        ipc_donor=ipc_donor,
+    )
+    return draft, planned
+
+
+def parse_runtime(text: str) -> tuple[str, str]:
+    """containerd's runtime and the OCI runtime it runs, from ``--runtime`` (a shim's name, ``crun``, a path).
+
+    Raises:
+        InvalidArgumentError: no such program in PATH.
+    """
+    if not text or text == "runc":
+        return DEFAULT_RUNTIME, ""
+    if text.startswith("io.containerd."):
+        return text, ""
+    places = (text,) if "/" in text else [f"{folder}/{text}" for folder in os.environ.get("PATH", os.defpath).split(":")]
+    for place in places:
+        if os.access(place, os.X_OK) and os.path.isfile(place):
+            return DEFAULT_RUNTIME, os.path.abspath(place)
+    raise InvalidArgumentError(f"unknown or invalid runtime name: {text}", exit_code=125)
+
+
+def _networks(session: Session, options: ContainerOptions) -> tuple[str, ...]:
+    from pyctl_hookspecs.errors import UnsupportedError
+
+    networks = []
+    for text in options.network or ("bridge",):
+        kind, _, target = text.partition(":")
+        if kind == "ns":
+            raise UnsupportedError("--network ns:PATH is not supported yet", exit_code=125)
+        if kind == "container":
+            from pyctl.ops.lookup import find_container
+
+            networks.append(f"container:{find_container(session.client, target).container_id}")
+        else:
+            networks.append("bridge" if text == "default" else text)
+    if any(n.startswith("container:") for n in networks):
+        for flag, given in (
+            ("hostname", options.hostname),
+            ("dns", options.dns),
+            ("publish", options.publish),
+            ("add-host", options.add_host),
+        ):
+            if given:
+                raise InvalidArgumentError(f"conflicting options: --{flag} and the network mode", exit_code=125)
+    return tuple(dict.fromkeys(networks))
+
+
+def _hostname(session: Session, options: ContainerOptions, container_id: str, networks: tuple[str, ...]) -> str:
+    if options.hostname:
+        return options.hostname
+    if options.uts == "host" or networks == ("host",):
+        return os.uname().nodename
+    if networks[0].startswith("container:"):
+        donor = session.client.containers.get(networks[0].removeprefix("container:"))
+        return donor.labels.get("nerdctl/hostname", "")
+    return container_id[:12]
+
+
+def _ports(options: ContainerOptions, image: LoadedImage, networks: tuple[str, ...]) -> tuple[PortMapping, ...]:
+    from pyctl.spec.ports import parse_expose, parse_published, publish_all
+
+    published = parse_published(options.publish)
+    exposed = (*image.exposed_ports, *(key for text in options.expose for key in parse_expose(text)))
+    if options.publish_all:
+        published = publish_all(exposed, published)
+    if networks[0] in ("host", "none"):
+        return ()  # as Docker: nothing to publish, with a warning for host
+    return published
+
+
+def _extra_host(session: Session, text: str) -> tuple[str, str]:
+    """``name:address`` (or ``name=address``) of ``--add-host``; ``host-gateway`` becomes the host's address."""
+    name, separator, address = text.partition("=") if "=" in text else text.partition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        address = session.settings.host_gateway_ip or _host_address()
+    if not separator or not name or not _is_address(address):
+        raise InvalidArgumentError(
+            f'invalid argument "{text}" for "--add-host" flag: bad format for add-host: "{text}"', exit_code=125
+        )
+    return name, address
+
+
+def _is_address(text: str) -> bool:
+    import _socket
+
+    try:
+        _socket.inet_pton(_socket.AF_INET6 if ":" in text else _socket.AF_INET, text)
+    except OSError:
+        return False
+    return True
+
+
+def _host_address() -> str:
+    """The first address of the host that is not loopback, as its routing table would choose it."""
+    import _socket
+
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM, 0)
+    try:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: choosing a source address is all
+        return str(probe.getsockname()[0])
+    except OSError:
+        raise InvalidArgumentError(
+            "unable to derive the IP value for host-gateway", hint="give one with --host-gateway-ip"
+        ) from None
+    finally:
+        probe.close()
+
+
+def _logging(
+    session: Session, options: ContainerOptions, container_id: str
+) -> tuple[str, tuple[tuple[str, str], ...], str]:
+    from pyctl import keeper
+    from pyctl_hookspecs.logging import LogRequest
+
+    driver = options.log_driver or "json-file"
+    pairs = []
+    for text in options.log_opt:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise InvalidArgumentError(f"invalid logging opt format: {text}", exit_code=125)
+        pairs.append((key, value))
+    request = LogRequest(
+        container_id=container_id, state_dir=session.paths.state_dir(container_id), driver=driver, options=tuple(pairs)
+    )
+    session.hooks.plan_logging(request)
+    paths = session.paths
+    keeps = session.hooks.route_logs(request).keeps
+    uri = keeper.log_uri(paths.data_root, paths.data_store, runtime_dir=paths.runtime_dir) if keeps else "none"
+    return driver, tuple(pairs), uri
+
+
+def _donor(session: Session, mode: str) -> tuple[str, str]:
+    """Container ID and process ID behind ``container:NAME``; two empty texts for any other mode."""
+    if not mode.startswith("container:"):
+        return "", ""
+    from pyctl.ops.lookup import container_name, find_container
+    from pyctl.ops.tasks import find_task
+
+    donor = find_container(session.client, mode.removeprefix("container:"))
+    status = find_task(session.client, donor.container_id)
+    if status is None or status.status != "running":
+        raise ConflictError(f"cannot join namespace of a non running container: container {container_name(donor)} is not running")
+    return donor.container_id, str(status.pid)
+
+
+def _mount_donors(session: Session, options: ContainerOptions) -> dict[str, tuple[MountPoint, ...]]:
+    from pyctl.ops.lookup import find_container
+    from pyctl.spec.labels import mount_points
+    from pyctl.spec.mounts import volumes_from
+
+    return {
+        name: mount_points(find_container(session.client, name).labels) for name, _ in volumes_from(options.volumes_from)
+    }

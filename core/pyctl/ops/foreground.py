@@ -1,0 +1,168 @@
+"""Be the user's end of a process in a container: streams, terminal, signals, and its exit code."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyctl.containerd.records import ExitStatus
+    from pyctl.containerd.tasks import WaitHandle
+    from pyctl.ops.session import Session
+    from pyctl.ops.signals import SignalPipe
+    from pyctl.ops.starting import TaskStreams
+    from pyctl.ops.streams import Pump
+    from pyctl.ops.terminal import RawTerminal
+
+
+class Attachment(Record):
+    """How much of the streams the user gets, and what is done with signals and typed keys."""
+
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
+    tty: bool = False
+    sig_proxy: bool = True
+    detach_keys: str = ""
+
+
+class Foreground:
+    """One process, from before it starts until it has ended or the user has detached.
+
+    ``open`` before the process is created, ``before_start`` right before it runs, ``stay`` after. ``tee`` sees every
+    output chunk with its stream name. ``exec_id`` is empty for a container's init.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        container_id: str,
+        streams: TaskStreams,
+        attachment: Attachment,
+        *,
+        exec_id: str = "",
+        tee: Callable[[str, bytes], None] | None = None,
+    ) -> None:
+        self._session, self._id, self._exec_id = session, container_id, exec_id
+        self._streams, self._attachment, self._tee = streams, attachment, tee
+        self._pump: Pump | None = None
+        self._wait: WaitHandle | None = None
+        self._signals: SignalPipe | None = None
+        self._terminal: RawTerminal | None = None
+        self._release: Callable[[], None] | None = None
+        self._releasing: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Make the FIFOs and open our ends: the shim waits for somebody at the other end."""
+        from pyctl.ops.streams import FifoPaths, Pump, make_fifos
+        from pyctl.ops.terminal import DEFAULT_DETACH_KEYS, DetachWatch, parse_detach_keys
+
+        wanted = self._attachment
+        keys = parse_detach_keys(wanted.detach_keys or DEFAULT_DETACH_KEYS)
+        paths = FifoPaths(stdin=self._streams.stdin, stdout=self._streams.stdout, stderr=self._streams.stderr)
+        make_fifos(paths)
+        self._pump = Pump(
+            paths,
+            on_exit=self._on_exit,
+            on_stdin_end=self._close_stdin,
+            on_signal=self._on_signal,
+            detach=DetachWatch(keys) if wanted.tty and wanted.stdin else None,
+            tee=self._tee,
+            show_stdout=wanted.stdout,
+            show_stderr=wanted.stderr,
+        )
+
+    def before_start(self) -> None:
+        """Begin to wait, so that no exit is missed."""
+        self._wait = self._session.client.tasks.wait(self._id, self._exec_id)
+
+    def stay(self, release: Callable[[], None]) -> int | None:
+        """Move bytes until the process has ended; its exit code, or None if the user detached.
+
+        ``release`` runs in a thread of its own as soon as the process has ended: it deletes the task, which makes the
+        shim let go of the outputs.
+        """
+        from pyctl.ops.signals import SignalPipe, forwardable
+        from pyctl.ops.terminal import RawTerminal
+
+        assert self._pump is not None and self._wait is not None
+        self._release = release
+        wanted = self._attachment
+        import signal
+
+        numbers = forwardable() if wanted.sig_proxy and not wanted.tty else []
+        self._signals = SignalPipe([*numbers, *([signal.SIGWINCH] if wanted.tty else [])])
+        self._pump.watch_signals(self._signals)
+        try:
+            if wanted.tty:
+                self._resize()
+                if wanted.stdin and os.isatty(0):
+                    self._terminal = RawTerminal(0)
+            self._wait.on_done(self._pump.notify_exit)
+            if self._pump.run():
+                self._wait.cancel()
+                return None
+            return self._result().code
+        finally:
+            self.close()
+
+    def join(self) -> None:
+        """Wait until ``release`` has done its work."""
+        if self._releasing is not None:
+            self._releasing.join()
+
+    def close(self) -> None:
+        """Give the terminal and all descriptors back. Safe to call twice."""
+        if self._terminal is not None:
+            self._terminal.restore()
+            self._terminal = None
+        if self._signals is not None:
+            self._signals.close()
+            self._signals = None
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+        if self._wait is not None and not self._wait.done():
+            self._wait.cancel()
+
+    def _result(self) -> ExitStatus:
+        assert self._wait is not None
+        return self._wait.result()
+
+    def _on_exit(self) -> None:
+        if self._release is not None:
+            self._releasing = threading.Thread(target=self._release, name="release", daemon=True)
+            self._releasing.start()
+
+    def _close_stdin(self) -> None:
+        try:
+            self._session.client.tasks.close_io(self._id, self._exec_id)
+        except PyctlError:
+            pass  # it has ended in the meantime
+
+    def _on_signal(self, number: int) -> None:
+        import signal
+
+        if number == signal.SIGWINCH:
+            self._resize()
+            return
+        try:
+            self._session.client.tasks.kill(self._id, number, exec_id=self._exec_id)
+        except NotFoundError:
+            pass  # it has ended in the meantime
+
+    def _resize(self) -> None:
+        from pyctl.ops.terminal import terminal_size
+
+        columns, rows = next((size for size in map(terminal_size, (2, 1, 0)) if size[0]), (0, 0))
+        if columns:
+            try:
+                self._session.client.tasks.resize(self._id, columns, rows, self._exec_id)
+            except PyctlError:
+                pass  # it has ended, or is not quite there yet: the next size change tries again

@@ -1,0 +1,62 @@
+"""Work under a containerd lease, so that nothing half-made is collected; what dead owners left is deleted.
+
+A lease alone frees nothing when it expires, so every lease names its owner and any later command may delete it.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from pyctl_hookspecs.errors import NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyctl.ops.host import CoreHost
+    from pyctl.ops.session import Session
+
+_OWNER = "pyctl/owner"  # "<pid> <start time in clock ticks>"
+_LIFETIME_S = 24 * 3600
+
+
+@contextmanager
+def leased(session: Session) -> Iterator[CoreHost]:
+    """A host whose changes are kept while the context is open. Leaving it collects what nothing refers to."""
+    import time
+
+    lease_id = f"pyctl-{os.getpid()}-{os.urandom(6).hex()}"
+    expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFETIME_S))
+    session.client.leases.create(lease_id, {_OWNER: owner_text(os.getpid()), "containerd.io/gc.expire": expires})
+    try:
+        yield session.host.leased(lease_id)
+    finally:
+        _delete(session, lease_id)
+
+
+def delete_abandoned(session: Session) -> list[str]:
+    """Delete the leases of pyctl processes that are gone; returns their IDs."""
+    gone = []
+    for lease in session.client.leases.list():
+        owner = lease.labels.get(_OWNER)
+        if owner and owner != owner_text(int(owner.split()[0])):
+            _delete(session, lease.lease_id)
+            gone.append(lease.lease_id)
+    return gone
+
+
+def _delete(session: Session, lease_id: str) -> None:
+    try:
+        session.client.leases.delete(lease_id)
+    except NotFoundError:
+        pass
+
+
+def owner_text(pid: int) -> str:
+    """A process as ``<pid> <start time>``, which no later process of that number repeats; only the pid if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return f"{pid} {file.read().rpartition(b')')[2].split()[19].decode()}"
+    except (FileNotFoundError, ProcessLookupError):
+        return str(pid)

@@ -1,0 +1,299 @@
+"""``run``, ``create`` and ``start``: plan, then apply; then be the user's end of the container, or leave it alone."""
+
+from __future__ import annotations
+
+from pyctl.ops.starting import StartFacts, TaskStreams, plan_networks, start_steps
+from pyctl_hookspecs.errors import PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from pyctl.containerd.records import Container
+    from pyctl.lifecycle.apply import Chapter
+    from pyctl.lifecycle.steps import Step
+    from pyctl.ops.foreground import Attachment, Foreground
+    from pyctl.ops.logtee import LogTee
+    from pyctl.ops.session import Session
+    from pyctl.spec.options import ContainerOptions
+    from pyctl_hookspecs.observers import PlannedStep
+    from pyctl_hookspecs.resolve_image import PullProgress
+
+    Progress = Callable[[PullProgress], None]
+
+
+class RunResult(Record):
+    """``exit_code`` is the container's for a foreground run, 0 otherwise; ``detached``: the container may still run."""
+
+    container_id: str
+    exit_code: int = 0
+    detached: bool = False
+
+
+def plan_run(session: Session, options: ContainerOptions, *, start: bool) -> tuple[PlannedStep, ...]:
+    """What ``run`` (or ``create``) would do. Changes nothing, and pulls nothing.
+
+    Raises:
+        PyctlError: what ``run`` would refuse.
+    """
+    from pyctl.lifecycle.steps import planned
+    from pyctl.ops.creating import create_steps
+    from pyctl.ops.drafting import check_options, draft_container
+    from pyctl.ops.loaded import find_local, image_step
+
+    check_options(options)
+    image = find_local(session, options.image, options.platform)
+    if image is None:
+        return planned([image_step(session, options)])
+    draft, networks = draft_container(session, options, image)
+    steps = create_steps(session, draft, session.host)
+    if start:
+        streams, _ = choose_streams(session, draft.facts, draft.log_uri, attach_choice(options), detach=options.detach)
+        steps += start_steps(session, draft.facts, networks, streams, rootfs=_new_rootfs, needs=("container", "files"))
+    return planned(steps)
+
+
+def create(session: Session, options: ContainerOptions, progress: Progress | None = None) -> RunResult:
+    """Make a container without starting it.
+
+    Raises:
+        PyctlError, BaseExceptionGroup: what failed, and what could not be undone.
+    """
+    from pyctl.ops.creating import create_steps
+    from pyctl.ops.drafting import check_options, draft_container, ensure_image
+    from pyctl.ops.leases import leased
+
+    check_options(options)
+    image = ensure_image(session, options, progress)
+    draft, _ = draft_container(session, options, image)
+    with leased(session) as host:
+        chapters = [_create_chapter(session, draft.facts.container_id, create_steps(session, draft, host))]
+        _apply(session, chapters, "create")
+    return RunResult(container_id=draft.facts.container_id)
+
+
+def run(session: Session, options: ContainerOptions, progress: Progress | None = None) -> RunResult:
+    """Create and start a container, and stay with it unless it is detached.
+
+    Raises:
+        PyctlError, BaseExceptionGroup: it could not be created or started; everything was undone. Exit code 126 or
+            127 when its command cannot be run.
+    """
+    from pyctl.ops.creating import create_steps
+    from pyctl.ops.drafting import check_options, draft_container, ensure_image
+    from pyctl.ops.leases import leased
+    from pyctl.ops.streams import check_terminal
+
+    check_options(options)
+    if not options.detach:
+        check_terminal(tty=options.tty, interactive=options.interactive)
+    image = ensure_image(session, options, progress)
+    draft, networks = draft_container(session, options, image)
+    facts = draft.facts
+    streams, attachment = choose_streams(session, facts, draft.log_uri, attach_choice(options), detach=options.detach)
+    is_watched = options.detach or options.restart not in ("", "no")
+    foreground, tee = _foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
+    with leased(session) as host:
+        creating = _create_chapter(session, facts.container_id, create_steps(session, draft, host))
+        starting = _start_chapter(
+            session,
+            facts.container_id,
+            start_steps(
+                session, facts, networks, streams,
+                rootfs=_new_rootfs,
+                needs=("container", "files"),
+                prepare_io=foreground.open if foreground else None,
+                before_start=foreground.before_start if foreground else None,
+                watch_exit=is_watched,
+                pid_file=options.pidfile,
+            ),
+        )  # fmt: skip
+        _apply_or_close(session, [creating, starting], "run", foreground)
+    if foreground is None:
+        return RunResult(container_id=facts.container_id, detached=True)
+    return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
+
+
+def start(session: Session, container: Container, attachment: Attachment | None = None) -> RunResult:
+    """Start a container that exists; one that runs already is a success.
+
+    Raises:
+        PyctlError, BaseExceptionGroup: it could not be started; what the start made was undone, the container stays.
+    """
+    from pyctl.ops.ending import finish_run, state_of
+    from pyctl.ops.restoring import log_choice, start_facts
+    from pyctl.ops.tasks import find_task
+
+    container_id = container.container_id
+    status = find_task(session.client, container_id)
+    if status is not None and status.status in ("running", "paused"):
+        return RunResult(container_id=container_id, detached=True)
+    errors = finish_run(session, container_id)  # what an earlier run left: its task, or a start that was killed
+    if errors:
+        raise BaseExceptionGroup("could not clean up after the last run", errors)
+    facts = start_facts(session, container)
+    log_driver, log_options, log_uri = log_choice(container)
+    networks = plan_networks(session, facts)
+    streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
+    foreground, tee = _foreground(session, container_id, streams, attachment, log_driver, log_options)
+    state_of(session, container_id).make()
+    chapter = _start_chapter(
+        session,
+        container_id,
+        start_steps(
+            session, facts, networks, streams,
+            rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
+            prepare_io=foreground.open if foreground else None,
+            before_start=foreground.before_start if foreground else None,
+            watch_exit=True,
+            pid_file=container.labels.get("nerdctl/pid-file", ""),
+        ),
+    )  # fmt: skip
+    _apply_or_close(session, [chapter], "start", foreground)
+    if foreground is None:
+        return RunResult(container_id=container_id, detached=True)
+    return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
+
+
+def attach_choice(options: ContainerOptions) -> Attachment | None:
+    """Which streams ``run`` shows; None when it is detached."""
+    from pyctl.ops.foreground import Attachment
+    from pyctl_hookspecs.errors import InvalidArgumentError
+
+    if options.detach:
+        return None
+    wanted = [word.lower() for word in options.attach]
+    for word in wanted:
+        if word not in ("stdin", "stdout", "stderr"):
+            raise InvalidArgumentError(
+                f'invalid argument "{word}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR', exit_code=125
+            )
+    return Attachment(
+        stdin=options.interactive and (not wanted or "stdin" in wanted),
+        stdout=not wanted or "stdout" in wanted,
+        stderr=not wanted or "stderr" in wanted,
+        tty=options.tty,
+        sig_proxy=options.sig_proxy,
+        detach_keys=options.detach_keys,
+    )
+
+
+def choose_streams(
+    session: Session, facts: StartFacts, log_uri: str, attachment: Attachment | None, *, detach: bool
+) -> tuple[TaskStreams, Attachment | None]:
+    """FIFOs for a foreground container, the log URI for a detached one."""
+    from pyctl.ops.streams import fifo_paths
+
+    if detach or attachment is None:
+        uri = "" if log_uri == "none" else log_uri
+        return TaskStreams(stdout=uri, stderr="" if facts.terminal else uri), None
+    directory = session.paths.fifo_dir(facts.container_id)
+    paths = fifo_paths(directory, stdin=attachment.stdin, stderr=not facts.terminal)
+    return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory), attachment
+
+
+def _foreground(
+    session: Session,
+    container_id: str,
+    streams: TaskStreams,
+    attachment: Attachment | None,
+    log_driver: str,
+    log_options: Sequence[tuple[str, str]],
+) -> tuple[Foreground | None, list[LogTee]]:
+    """The user's end, and the log it writes once the state directory exists (an empty list until then, or for good)."""
+    if attachment is None:
+        return None, []
+    from pyctl.ops.foreground import Foreground
+    from pyctl_hookspecs.logging import LogRequest
+
+    state_dir = session.paths.state_dir(container_id)
+    request = LogRequest(container_id=container_id, state_dir=state_dir, driver=log_driver, options=tuple(log_options))
+    route = session.hooks.route_logs(request)
+    tees: list[LogTee] = []
+
+    def tee(stream: str, chunk: bytes) -> None:
+        from pyctl.ops.logtee import LogTee
+
+        if not tees:
+            tees.append(LogTee(state_dir, route))
+        tees[0](stream, chunk)
+
+    foreground = Foreground(session, container_id, streams, attachment, tee=tee if route.keeps else None)
+    return foreground, tees
+
+
+def _new_rootfs(results: Any) -> Any:
+    return results["container"].mounts
+
+
+def _create_chapter(session: Session, container_id: str, steps: tuple[Step, ...]) -> Chapter:
+    from pyctl.lifecycle.apply import Chapter
+    from pyctl.lifecycle.journal import Journal
+    from pyctl.ops.ending import state_of
+
+    state = state_of(session, container_id)
+    state.make()
+    return Chapter(journal=Journal(state.create_journal, owns_directory=True), steps=steps)
+
+
+def _start_chapter(session: Session, container_id: str, steps: tuple[Step, ...]) -> Chapter:
+    from pyctl.lifecycle.apply import Chapter
+    from pyctl.lifecycle.journal import Journal
+    from pyctl.ops.ending import state_of
+
+    return Chapter(journal=Journal(state_of(session, container_id).start_journal), steps=steps)
+
+
+def _apply(session: Session, chapters: Sequence[Chapter], operation: str) -> dict[str, Any]:
+    from pyctl.lifecycle.apply import apply
+    from pyctl.ops.signals import cancelling
+    from pyctl.ops.undo import undoer
+    from pyctl.ops.watching import watcher
+
+    with cancelling(session.cancel.set):
+        return apply(chapters, undoer(session), session.cancel, watcher(session, operation, chapters))
+
+
+def _apply_or_close(
+    session: Session, chapters: Sequence[Chapter], operation: str, foreground: Foreground | None
+) -> None:
+    try:
+        _apply(session, chapters, operation)
+    except BaseException:
+        if foreground is not None:
+            foreground.close()
+        raise
+
+
+def _stay(
+    session: Session, foreground: Foreground, tees: list[LogTee], container_id: str, *, is_watched: bool, auto_remove: bool
+) -> RunResult:
+    """Be the user's end until the process has ended; then release and, with ``--rm``, remove."""
+    from pyctl.ops.ending import finish_run, remove_after_exit
+
+    errors: list[BaseException] = []
+
+    def release() -> None:
+        """Delete the task so that the outputs end; when the keeper watches, it does the same, and whoever is second waits."""
+        try:
+            errors.extend(finish_run(session, container_id))
+        except PyctlError as error:
+            errors.append(error)
+
+    exit_code = foreground.stay(release)
+    for tee in tees:
+        tee.close()
+    if exit_code is None:
+        from pyctl.ops.watching import watch_exit
+
+        if not is_watched:
+            watch_exit(session, container_id)
+        return RunResult(container_id=container_id, detached=True)
+    foreground.join()
+    if auto_remove and not errors and not is_watched:
+        errors = remove_after_exit(session, container_id)
+    if errors:
+        raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
+    return RunResult(container_id=container_id, exit_code=exit_code)
