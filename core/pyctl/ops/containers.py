@@ -1,0 +1,188 @@
+"""What is done to containers by name: start, stop, restart, kill, wait and rm, each for many at once."""
+
+from __future__ import annotations
+
+from pyctl.lifecycle.batch import in_batch
+from pyctl.ops.lookup import container_name, find_container
+from pyctl_hookspecs.errors import ConflictError, NotFoundError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pyctl.containerd.records import Container
+    from pyctl.ops.run import RunResult
+    from pyctl.ops.session import Session
+
+DEFAULT_STOP_TIMEOUT_S = 10
+STOP_SIGNAL_LABEL = "io.containerd.image.config.stop-signal"
+_RUNNING = ("running", "paused", "pausing")
+
+
+def start(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Start containers, detached. Yields each name with a result or its error."""
+    from pyctl.ops import run
+
+    def one(name: str) -> RunResult:
+        container = find_container(session.client, name)
+        mark_stopped(session, container, is_stopped=False)
+        return run.start(session, container)
+
+    return in_batch(one, names)
+
+
+def start_attached(session: Session, name: str, *, attach: bool, interactive: bool, detach_keys: str = "") -> RunResult:
+    """Start one container and stay with it; the result has its exit code."""
+    import json
+
+    from pyctl.ops import run
+    from pyctl.ops.foreground import Attachment
+
+    container = find_container(session.client, name)
+    mark_stopped(session, container, is_stopped=False)
+    tty = bool(json.loads(container.spec_json).get("process", {}).get("terminal"))
+    wanted = Attachment(stdin=interactive, stdout=attach, stderr=attach, tty=tty, detach_keys=detach_keys)
+    return run.start(session, container, wanted)
+
+
+def stop(
+    session: Session, names: Sequence[str], *, timeout_s: int | None = None, signal: str = ""
+) -> Iterator[tuple[str, object]]:
+    """Stop containers: their signal, then SIGKILL after the time-out. One that is stopped already is a success.
+
+    ``timeout_s`` None is the container's own (``--stop-timeout``), else 10; -1 waits for ever.
+    """
+    return in_batch(lambda name: stop_one(session, find_container(session.client, name), timeout_s, signal), names)
+
+
+def restart(
+    session: Session, names: Sequence[str], *, timeout_s: int | None = None, signal: str = ""
+) -> Iterator[tuple[str, object]]:
+    """Stop, then start; one that does not run is just started."""
+    from pyctl.ops import run
+
+    def one(name: str) -> RunResult:
+        container = find_container(session.client, name)
+        stop_one(session, container, timeout_s, signal)
+        mark_stopped(session, container, is_stopped=False)
+        return run.start(session, container)
+
+    return in_batch(one, names)
+
+
+def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Iterator[tuple[str, object]]:
+    """Send a signal; whatever it does to the process is the keeper's business. Docker's errors."""
+    from pyctl.ops.signals import parse_signal
+    from pyctl.ops.tasks import find_task
+
+    number = parse_signal(signal)
+
+    def one(name: str) -> None:
+        container = find_container(session.client, name)
+        status = find_task(session.client, container.container_id)
+        if status is None or status.status not in _RUNNING:
+            raise ConflictError(f"cannot kill container: {name}: container {container.container_id} is not running")
+        mark_stopped(session, container, is_stopped=True)
+        try:
+            session.client.tasks.kill(container.container_id, number)
+        except NotFoundError:
+            pass  # it ended just now
+
+    return in_batch(one, names)
+
+
+def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: bool = False) -> Iterator[tuple[str, object]]:
+    """Remove containers; with ``force`` running ones too, and a missing one is no error."""
+    from pyctl.ops.ending import RemovalChoice, remove_container
+    from pyctl.state.locks import lock_directory
+
+    choice = RemovalChoice(force=force, volumes=volumes)
+
+    def one(name: str) -> None:
+        container = find_container(session.client, name)
+        state_dir = session.paths.state_dir(container.container_id)
+        with lock_directory(f"{state_dir}/oplock"):
+            remove_container(session, container, choice)
+
+    return in_batch(one, names)
+
+
+def wait(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """Exit codes, each once its container has ended; at once for one that has."""
+    return in_batch(lambda name: wait_one(session, find_container(session.client, name)), names)
+
+
+def stop_one(session: Session, container: Container, timeout_s: int | None, signal: str) -> None:
+    """Stop one container and release what only a running one needs.
+
+    Raises:
+        BaseExceptionGroup: it is stopped, but something could not be released.
+    """
+    from pyctl.ops.ending import finish_run, stop_watching
+    from pyctl.ops.signals import parse_signal
+    from pyctl.ops.tasks import find_task, kill_and_wait
+
+    container_id = container.container_id
+    status = find_task(session.client, container_id)
+    mark_stopped(session, container, is_stopped=True)
+    if status is None or status.status not in _RUNNING:
+        return
+    number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
+    limit = _timeout_s(container, timeout_s)
+    stop_watching(session, container_id)
+    waiting = session.client.tasks.wait(container_id)
+    try:
+        if status.status != "running":
+            session.client.tasks.resume(container_id)
+        if limit != 0:
+            session.client.tasks.kill(container_id, number)
+            waiting.result(None if limit < 0 else float(limit))
+        else:
+            kill_and_wait(session.client, container_id)
+    except TimeoutError:
+        kill_and_wait(session.client, container_id)
+    except NotFoundError:
+        pass  # it ended just now
+    finally:
+        waiting.cancel()
+    errors = finish_run(session, container_id)
+    if errors:
+        raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
+
+
+def wait_one(session: Session, container: Container) -> int:
+    """The exit code of the container's last or current run."""
+    from pyctl.ops.ending import state_of
+
+    waiting = session.client.tasks.wait(container.container_id)
+    try:
+        return waiting.result().code
+    except NotFoundError:
+        ended = state_of(session, container.container_id).exit()
+        return ended.exit_code if ended else 0  # never started: as Docker
+    finally:
+        waiting.cancel()
+
+
+def mark_stopped(session: Session, container: Container, *, is_stopped: bool) -> None:
+    """Tell restart policies, ours and containerd's, that the user wants it down (or up again)."""
+    from pyctl.ops.policies import COUNT_LABEL, POLICY_LABEL, STOPPED_LABEL
+
+    wanted = "true" if is_stopped else "false"
+    if container.labels.get(STOPPED_LABEL, "false") == wanted and not container.labels.get(POLICY_LABEL):
+        return
+    labels = {**container.labels, STOPPED_LABEL: wanted}
+    fields = [f"labels.{STOPPED_LABEL}"]
+    if "containerd.io/restart.status" in labels and is_stopped:
+        del labels["containerd.io/restart.status"]  # a nerdctl container's: setting it to stopped would lose the grace period
+        fields.append("labels.containerd.io/restart.status")
+    if not is_stopped and COUNT_LABEL in labels:
+        labels[COUNT_LABEL] = "0"
+        fields.append(f"labels.{COUNT_LABEL}")
+    session.client.containers.update(container.replace(labels=labels), fields)
+
+
+def _timeout_s(container: Container, asked: int | None) -> int:
+    if asked is not None:
+        return asked
+    return int(container.labels.get("nerdctl/stop-timeout") or DEFAULT_STOP_TIMEOUT_S)
