@@ -48,7 +48,7 @@ def default_mounts(options: ContainerOptions, security: SecurityOptions, facts: 
     elif facts.shm_path:
         found.append(OciMount(type="bind", source=facts.shm_path, destination="/dev/shm", options=("rbind", *quiet)))
     elif options.ipc != "none":
-        size = f"size={_shm_bytes(options.shm_size)}"
+        size = f"size={shm_bytes(options.shm_size)}"
         found.append(OciMount(type="tmpfs", source="shm", destination="/dev/shm", options=(*quiet, "mode=1777", size)))
     for source, destination in (
         (facts.resolv_conf_path, "/etc/resolv.conf"),
@@ -81,7 +81,12 @@ def confine(linux: dict[str, Any], options: ContainerOptions, security: Security
     linux["readonlyPaths"] = list(READONLY_PATHS)
 
 
-def _shm_bytes(text: str) -> int:
+def shm_bytes(text: str) -> int:
+    """Bytes of ``--shm-size``, Docker's 64 MiB if it was not given.
+
+    Raises:
+        InvalidArgumentError: not a size.
+    """
     if not text:
         return _SHM_BYTES
     from pyctl.spec.units import flag_bytes

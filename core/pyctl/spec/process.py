@@ -31,6 +31,24 @@ def command_line(
     return first, rest
 
 
+def check_process(options: ContainerOptions) -> None:
+    """Check working directory, umask, limits and OOM score.
+
+    Raises:
+        InvalidArgumentError: names the flag.
+    """
+    if options.workdir and not options.workdir.startswith("/"):
+        refuse(f"the working directory '{options.workdir}' is invalid, it needs to be an absolute path")
+    if options.umask and (options.umask.strip("01234567") or int(options.umask, 8) > 0o777):
+        refuse_flag(options.umask, "--umask", "not an octal number between 0 and 0777")
+    if not -1000 <= options.oom_score_adj <= 1000:
+        refuse(f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    if options.ulimit:
+        from pyctl.spec.rlimits import rlimits
+
+        rlimits(options.ulimit)
+
+
 def process(
     options: ContainerOptions, image_config: Mapping[str, Any], facts: SpecFacts, capabilities: list[str], no_new_privileges: bool
 ) -> dict[str, Any]:
@@ -47,14 +65,13 @@ def process(
     if facts.init_path:
         arguments = [facts.init_path, "--", *arguments]
     workdir = options.workdir or image_config.get("WorkingDir") or "/"
-    if not workdir.startswith("/"):
-        refuse(f"the working directory '{workdir}' is invalid, it needs to be an absolute path")
+    check_process(options)
     found: dict[str, Any] = {
         "args": arguments,
         "env": process_env(
             image_config.get("Env") or (), user_env(options.env, options.env_file), hostname=facts.hostname, tty=options.tty
         ),
-        "cwd": workdir,
+        "cwd": workdir if workdir.startswith("/") else f"/{workdir}",  # an image may say "app"
         "user": _user(options, image_config, facts, resolve_user),
         "noNewPrivileges": no_new_privileges,
     }
@@ -65,8 +82,6 @@ def process(
     if options.tty:
         found["terminal"] = True
     if options.oom_score_adj:
-        if not -1000 <= options.oom_score_adj <= 1000:
-            refuse(f"Invalid value {options.oom_score_adj}, range for oom score adj is [-1000, 1000]")
         found["oomScoreAdj"] = options.oom_score_adj
     if options.ulimit:
         from pyctl.spec.rlimits import rlimits
@@ -79,10 +94,5 @@ def _user(options: ContainerOptions, image_config: Mapping[str, Any], facts: Spe
     user = resolve(options.user or image_config.get("User") or "", options.group_add, facts.read_file)
     found: dict[str, Any] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
     if options.umask:
-        try:
-            found["umask"] = int(options.umask, 8)
-            if not 0 <= found["umask"] <= 0o777:
-                raise ValueError
-        except ValueError:
-            refuse_flag(options.umask, "--umask", "not an octal number between 0 and 0777")
+        found["umask"] = int(options.umask, 8)
     return found
