@@ -1,0 +1,63 @@
+"""The built-in network drivers sit the examination that every other driver sits."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pyctl_hookspecs.testing.network import NetworkDriverSuite
+from pyctl_plugins.network import bridge, container, host, none
+
+
+class TestNone(NetworkDriverSuite):
+    mode = "none"
+
+    @pytest.fixture
+    def plugin(self) -> object:
+        return none
+
+
+class TestHost(NetworkDriverSuite):
+    mode = "host"
+
+    @pytest.fixture
+    def plugin(self) -> object:
+        return host
+
+
+class TestContainer(NetworkDriverSuite):
+    mode = "container:" + "f" * 64
+
+    @pytest.fixture
+    def plugin(self) -> object:
+        return container
+
+
+@pytest.mark.integration
+class TestBridge(NetworkDriverSuite):
+    mode = "examined"
+
+    @pytest.fixture
+    def plugin(self) -> object:
+        return bridge
+
+    @pytest.fixture
+    def conflist(self, tmp_path: Any) -> str:
+        ipam = {"type": "host-local", "dataDir": f"{tmp_path}/leases", "routes": [{"dst": "0.0.0.0/0"}]}
+        ipam["ranges"] = [[{"subnet": "10.99.0.0/24", "gateway": "10.99.0.1"}]]
+        main = {"type": "bridge", "bridge": "br-exam", "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": ipam}
+        chain = [main, {"type": "portmap"}, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
+        return json.dumps({"cniVersion": "1.0.0", "name": "examined", "plugins": chain})
+
+
+@pytest.mark.integration
+class TestDualStackBridge(TestBridge):
+    @pytest.fixture
+    def conflist(self, tmp_path: Any) -> str:
+        ipam = {"type": "host-local", "dataDir": f"{tmp_path}/leases", "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]}
+        ipam["ranges"] = [[{"subnet": "10.99.0.0/24"}], [{"subnet": "fd00:99::/64", "gateway": "fd00:99::1"}]]
+        main = {"type": "bridge", "bridge": "br-exam", "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": ipam}
+        chain = [main, {"type": "portmap"}, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
+        return json.dumps({"cniVersion": "1.0.0", "name": "examined", "plugins": chain})
