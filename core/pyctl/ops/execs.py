@@ -1,0 +1,158 @@
+"""``exec``: one more process in a running container."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctl.containerd.records import Container
+    from pyctl.ops.session import Session
+    from pyctl.ops.starting import TaskStreams
+
+
+class ExecRequest(Record):
+    """``exec`` as the user wrote it."""
+
+    container: str
+    command: tuple[str, ...]
+    detach: bool = False
+    detach_keys: str = ""
+    env: tuple[str, ...] = ()
+    env_file: tuple[str, ...] = ()
+    interactive: bool = False
+    privileged: bool = False
+    tty: bool = False
+    user: str = ""
+    workdir: str = ""
+
+
+def exec_(session: Session, request: ExecRequest) -> int:
+    """Run a command in a container; its exit code, or 0 at once when detached.
+
+    Raises:
+        ConflictError: the container does not run; Docker's words.
+        PyctlError: the command cannot be run (exit code 126 or 127).
+    """
+    from pyctl.ops.lookup import find_container
+    from pyctl.ops.streams import check_terminal
+    from pyctl.ops.tasks import find_task
+
+    if not request.detach:
+        check_terminal(tty=request.tty, interactive=request.interactive)
+    container = find_container(session.client, request.container)
+    status = find_task(session.client, container.container_id)
+    if status is not None and status.status == "paused":
+        raise ConflictError(f"container {request.container} is paused, unpause the container before exec")
+    if status is None or status.status != "running":
+        raise ConflictError(f"container {container.container_id} is not running")
+    process = exec_process(session, container, request)
+    exec_id = f"exec-{os.urandom(32).hex()}"
+    if request.detach:
+        _start_detached(session, container.container_id, exec_id, process)
+        return 0
+    return _attached(session, container.container_id, exec_id, process, request)
+
+
+def exec_process(session: Session, container: Container, request: ExecRequest) -> dict[str, Any]:
+    """The container's own process with what the request changes.
+
+    Raises:
+        InvalidArgumentError: a malformed environment, or a user the image does not know.
+    """
+    import json
+
+    from pyctl.spec.capabilities import available, effective
+    from pyctl.spec.env import process_env, user_env
+
+    process: dict[str, Any] = json.loads(container.spec_json)["process"]
+    process["args"] = list(request.command)
+    process["terminal"] = request.tty
+    process.pop("consoleSize", None)
+    process["env"] = process_env(
+        process.get("env", ()), user_env(request.env, request.env_file), tty=request.tty
+    )
+    if request.workdir:
+        process["cwd"] = request.workdir
+    if request.user:
+        from pyctl.ops.rootfs import RootFiles
+        from pyctl.spec.users import resolve_user
+
+        mounts = session.client.snapshots.mounts(container.snapshotter, container.snapshot_key)
+        user = resolve_user(request.user, (), RootFiles(mounts).read)
+        process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
+    bounding = process.get("capabilities", {}).get("bounding", [])
+    if request.privileged:
+        bounding = effective((), (), privileged=True, known=available())
+    held = bounding if process["user"]["uid"] == 0 or request.privileged else []
+    process["capabilities"] = {"bounding": bounding, "effective": held, "permitted": held}
+    return process
+
+
+def _add(session: Session, container_id: str, exec_id: str, process: dict[str, Any], streams: TaskStreams) -> None:
+    import json
+
+    session.client.tasks.exec(
+        container_id,
+        exec_id,
+        json.dumps(process).encode(),
+        stdin=streams.stdin,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
+        terminal=process["terminal"],
+    )
+
+
+def _start_detached(session: Session, container_id: str, exec_id: str, process: dict[str, Any]) -> None:
+    from pyctl.ops.starting import TaskStreams
+    from pyctl.ops.tasks import runtime_errors
+
+    _add(session, container_id, exec_id, process, TaskStreams())
+    try:
+        with runtime_errors():
+            session.client.tasks.start(container_id, exec_id)
+    except PyctlError:
+        _forget(session, container_id, exec_id)
+        raise
+
+
+def _attached(session: Session, container_id: str, exec_id: str, process: dict[str, Any], request: ExecRequest) -> int:
+    from pyctl.ops.foreground import Attachment, Foreground
+    from pyctl.ops.starting import TaskStreams
+    from pyctl.ops.streams import fifo_paths, remove_fifos
+    from pyctl.ops.tasks import runtime_errors
+
+    directory = f"{session.paths.runtime_dir}/fifo/{exec_id[:21]}"
+    paths = fifo_paths(directory, stdin=request.interactive, stderr=not request.tty)
+    streams = TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory)
+    attachment = Attachment(stdin=request.interactive, tty=request.tty, detach_keys=request.detach_keys)
+    foreground = Foreground(session, container_id, streams, attachment, exec_id=exec_id)
+    try:
+        foreground.open()
+        _add(session, container_id, exec_id, process, streams)
+        try:
+            foreground.before_start()
+            with runtime_errors():
+                session.client.tasks.start(container_id, exec_id)
+        except PyctlError:
+            _forget(session, container_id, exec_id)
+            raise
+        code = foreground.stay(lambda: _forget(session, container_id, exec_id))
+        foreground.join()
+        return 0 if code is None else code
+    finally:
+        foreground.close()
+        remove_fifos(directory)
+
+
+def _forget(session: Session, container_id: str, exec_id: str) -> None:
+    """Delete an exec that has ended; when the container ended with it, there is nothing left to delete."""
+    try:
+        session.client.tasks.delete_process(container_id, exec_id)
+    except NotFoundError:
+        pass
