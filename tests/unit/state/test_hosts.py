@@ -1,0 +1,108 @@
+"""The store of hosts files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from pyctl.state.hosts import HostsEntry, HostsStore, with_region
+
+
+def _result(address: str) -> str:
+    return json.dumps({"cniVersion": "1.0.0", "ips": [{"address": address, "gateway": "10.4.0.1"}]})
+
+
+def _entry(container_id: str, name: str, **networks: str) -> HostsEntry:
+    pairs = tuple((network, _result(address)) for network, address in networks.items())
+    return HostsEntry(container_id=container_id, container_name=name, hostname=container_id[:12], networks=pairs)
+
+
+def _lines(path: str) -> list[list[str]]:
+    with open(path) as file:
+        return [line.split() for line in file if not line.startswith("#")]
+
+
+def test_peers_of_a_network_know_each_other(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    one = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
+    assert ["10.4.1.3", "b" * 12, "b" * 12 + ".front", "db", "db.front"] in _lines(one)
+
+
+def test_containers_of_different_networks_do_not(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    one = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    store.acquire(_entry("b" * 64, "db", back="10.4.2.2/24"))
+    assert not any("db" in line for line in _lines(one))
+
+
+def test_the_default_bridge_has_no_network_suffix(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
+    assert ["10.4.0.2", "a" * 12, "web"] in _lines(path)
+
+
+def test_the_file_keeps_its_inode_and_what_stands_outside_the_region(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64, "# mine\n10.9.9.9 elsewhere\n")
+    inode = os.stat(path).st_ino
+    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
+    store.acquire(_entry("b" * 64, "db", bridge="10.4.0.3/24"))
+    store.release("b" * 64)
+    assert os.stat(path).st_ino == inode
+    assert Path(path).read_text().startswith("# mine\n10.9.9.9 elsewhere\n# <nerdctl>\n")
+    assert not any("db" in line for line in _lines(path))
+
+
+def test_extra_hosts_and_the_domain_are_written(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    entry = _entry("a" * 64, "web", bridge="10.4.0.2/24").replace(
+        hostname="www", domainname="example.org", extra_hosts=(("gw", "192.0.2.1"),)
+    )
+    store.acquire(entry)
+    assert ["192.0.2.1", "gw"] in _lines(path)
+    assert ["10.4.0.2", "www.example.org", "www", "web"] in _lines(path)
+
+
+def test_renaming_reaches_the_peers(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
+    store.acquire(_entry("b" * 64, "db", bridge="10.4.0.3/24"))
+    store.rename("b" * 64, "store")
+    assert ["10.4.0.3", "b" * 12, "store"] in _lines(path)
+
+
+def test_a_container_without_addresses_has_localhost(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(HostsEntry(container_id="a" * 64, container_name="web", hostname="web"))
+    assert _lines(path) == [[address, "localhost", "localhost.localdomain"] for address in ("127.0.0.1", "::1")]
+
+
+def test_meta_has_nerdctls_shape(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
+    meta = json.loads((tmp_path / "etchosts" / "default" / ("a" * 64) / "meta.json").read_text())
+    assert set(meta) == {"ID", "Networks", "Hostname", "ExtraHosts", "Name", "Domainname"}
+    assert meta["Networks"]["bridge"]["ips"][0]["address"] == "10.4.0.2/24"
+
+
+def test_releasing_and_removing_twice_succeed(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
+    for _ in range(2):
+        store.release("a" * 64)
+        store.remove("a" * 64)
+    assert os.listdir(tmp_path / "etchosts" / "default") == []
+
+
+def test_a_region_without_an_end_does_not_double() -> None:
+    once = with_region("x\n", "1\n")
+    assert with_region(once, "2\n") == "x\n# <nerdctl>\n2\n# </nerdctl>\n"
+    assert with_region("x\n# <nerdctl>\nold\n", "2\n") == "x\n# <nerdctl>\n2\n# </nerdctl>\n"

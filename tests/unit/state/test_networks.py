@@ -1,0 +1,94 @@
+"""Networks on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from pyctl.state import networks
+from pyctl_hookspecs import InvalidArgumentError, NotFoundError, UnsupportedError
+
+
+def _write(path: Path, **config: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"cniVersion": "1.0.0", **config}))
+
+
+def test_the_default_network_is_made_on_first_use_as_nerdctl_makes_it(tmp_path: Path) -> None:
+    made = networks.resolve(str(tmp_path), "default", "bridge")
+    config = json.loads((tmp_path / "nerdctl-bridge.conflist").read_text())
+    assert config["nerdctlID"] == "17f29b073143d8cd97b5bbe492bdeffec1c5fee55cc1fe2112c8b9335f8b6121"
+    assert config["nerdctlLabels"] == {"nerdctl/default-network": "true"}
+    assert [plugin["type"] for plugin in config["plugins"]] == ["bridge", "portmap", "firewall", "tuning"]
+    assert config["plugins"][0]["bridge"] == "nerdctl0"
+    assert made.subnets == (networks.Subnet(subnet="10.4.0.0/24", gateway="10.4.0.1"),)
+    assert os.stat(tmp_path / "nerdctl-bridge.conflist").st_mode & 0o777 == 0o644
+
+
+def test_the_bridge_ip_gives_gateway_and_subnet(tmp_path: Path) -> None:
+    made = networks.ensure_default(str(tmp_path), "default", bridge_ip="192.168.7.9/20")
+    assert made.subnets == (networks.Subnet(subnet="192.168.0.0/20", gateway="192.168.7.9"),)
+
+
+@pytest.mark.parametrize("bridge_ip", ["192.168.7.9", "house", "10.0.0.1/99"])
+def test_a_malformed_bridge_ip_is_named(tmp_path: Path, bridge_ip: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=bridge_ip):
+        networks.ensure_default(str(tmp_path), "default", bridge_ip=bridge_ip)
+    assert not (tmp_path / "nerdctl-bridge.conflist").exists()
+
+
+def test_an_administrators_default_counts(tmp_path: Path) -> None:
+    _write(tmp_path / "10-mine.conflist", name="mine", nerdctlLabels={"nerdctl/default-network": "true"}, plugins=[])
+    assert networks.ensure_default(str(tmp_path), "default").name == "mine"
+    assert not (tmp_path / "nerdctl-bridge.conflist").exists()
+
+
+def test_reading_makes_nothing(tmp_path: Path) -> None:
+    assert networks.read_all(str(tmp_path / "missing"), "default") == ()
+    assert not (tmp_path / "missing").exists()
+
+
+def test_networks_of_another_namespace_are_not_seen(tmp_path: Path) -> None:
+    _write(tmp_path / "one" / "nerdctl-a.conflist", name="a", plugins=[])
+    _write(tmp_path / "two" / "nerdctl-b.conflist", name="b", plugins=[])
+    assert [network.name for network in networks.read_all(str(tmp_path), "one")] == ["a"]
+
+
+def test_a_network_is_found_by_name_id_and_prefix(tmp_path: Path) -> None:
+    full = networks.network_id("front")
+    _write(tmp_path / "nerdctl-front.conflist", name="front", nerdctlID=full, plugins=[])
+    for reference in ("front", full, full[:12]):
+        assert networks.find(str(tmp_path), "default", reference).name == "front"
+    with pytest.raises(NotFoundError, match=f"network {full[:5]} not found"):
+        networks.find(str(tmp_path), "default", full[:5])
+
+
+def test_host_and_none_are_answered_without_a_file(tmp_path: Path) -> None:
+    assert networks.find(str(tmp_path), "default", "host").kind == "host"
+    assert networks.find(str(tmp_path), "default", "none").kind == "null"
+
+
+def test_a_single_conf_is_a_list_of_one(tmp_path: Path) -> None:
+    _write(tmp_path / "10-foreign.conf", name="foreign", type="macvlan")
+    (found,) = networks.read_all(str(tmp_path), "default")
+    assert (found.name, found.kind, found.driver, found.network_id) == ("foreign", "macvlan", "cni", "")
+
+
+def test_a_chain_we_do_not_know_is_refused_by_name(tmp_path: Path) -> None:
+    _write(tmp_path / "10-foreign.conflist", name="foreign", plugins=[{"type": "macvlan"}])
+    with pytest.raises(UnsupportedError, match="foreign"):
+        networks.resolve(str(tmp_path), "default", "foreign")
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.conflist").write_text("{")
+    with pytest.raises(InvalidArgumentError, match=r"broken\.conflist"):
+        networks.read_all(str(tmp_path), "default")
+
+
+def test_unfinished_writes_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / ".tmp-nerdctl-bridge.conflist1234.conflist").write_text("{")
+    assert networks.read_all(str(tmp_path), "default") == ()
