@@ -43,7 +43,13 @@ _KEYS: dict[str, type] = {
 }
 _NOT_YET = ("kube_hide_dupe", "selinux_enabled", "userns_remap")
 _IMAGE_KEYS: dict[str, type] = {"provider": str, "parallel_layers": int}
-_WORDS = {bool: "true or false", str: "a string", list: "a list of strings", dict: "a table", int: "a whole number"}
+_WORDS: dict[Any, str] = {
+    bool: "true or false",
+    str: "a string",
+    list: "a list of strings",
+    dict: "a table",
+    int: "a whole number",
+}
 
 
 def load_settings(flags: GlobalOptions, environ: Mapping[str, str], layout: Layout) -> Settings:
@@ -188,7 +194,7 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
     return values
 
 
-def _check_keys(path: str, prefix: str, values: Mapping[str, Any], keys: Mapping[str, type]) -> None:
+def _check_keys(path: str, prefix: str, values: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
     for key, value in values.items():
         kind = keys.get(key)
         if kind is None:

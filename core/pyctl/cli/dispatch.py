@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctl.cli.options import Options
+    from pyctl.ops.settings import Settings
 
 HELP = Flag(("-h", "--help"), kind="bool", default=False, help="Print usage")
 _LONG_HELP = Flag(("--help",), kind="bool", default=False, help="Print usage")
@@ -82,7 +83,7 @@ def run_command_line(argv: Sequence[str]) -> int:
     return int(result or 0)
 
 
-def settings_for(global_options: GlobalOptions) -> Any:
+def settings_for(global_options: GlobalOptions) -> Settings:
     """Settings of this process; also sets how its errors are printed."""
     import os
 

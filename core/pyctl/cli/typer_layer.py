@@ -125,7 +125,8 @@ def mount(options: type[Options]) -> Callable[[Callable[[Options], Any]], Callab
     parameters = []
     for flag in options.flags:
         kind = kinds.get(flag.kind, str)
-        annotation = Annotated[kind | None if flag.default is None else kind, typer.Option(*flag.names, help=flag.help)]
+        wanted: Any = kind | None if flag.default is None else kind
+        annotation = Annotated[wanted, typer.Option(*flag.names, help=flag.help)]
         default = list(flag.default) if isinstance(flag.default, tuple) else flag.default
         parameters.append(Parameter(flag.dest, Parameter.KEYWORD_ONLY, default=default, annotation=annotation))
 

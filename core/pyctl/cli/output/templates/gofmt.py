@@ -160,16 +160,15 @@ def _float(value: float) -> str:
         return "+Inf" if value > 0 else "-Inf"
     if value == 0:
         return "0"
-    exponent = int(f"{value:e}".split("e")[1])
-    if -4 <= exponent < 21:
-        text = repr(value)
-        if "e" in text:
-            text = f"{value:.0f}" if exponent >= 0 else f"{value:.{17}f}".rstrip("0")
-        return text.removesuffix(".0")
+    # repr has the shortest digits, as Go has; only where the exponent begins they differ.
     mantissa, _, power = repr(value).partition("e")
-    if not power:  # 1e21 and above always carry an exponent in repr
-        return repr(value)
-    return f"{mantissa.removesuffix('.0')}e{power[0]}{power[1:].zfill(2)}"
+    digits = mantissa.replace("-", "").replace(".", "").strip("0") or "0"
+    exponent = int(f"{value:.17e}".partition("e")[2])
+    if -4 <= exponent < 6:
+        return mantissa.removesuffix(".0") if not power else f"{value:.{len(digits) - 1 - exponent}f}"
+    sign = "-" if value < 0 else ""
+    fraction = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{sign}{digits[0]}{fraction}e{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
 
 
 def _type(value: Any) -> str:
