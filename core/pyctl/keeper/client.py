@@ -164,8 +164,8 @@ def _send(
             if not _start(data_root, data_store, runtime_dir):
                 time.sleep(pause_s)  # another process is starting one, or an old one is just leaving
                 pause_s = min(pause_s * 2, 0.1)
-        except PermissionError as error:
-            raise UnavailableError(f"cannot reach the keeper at {path}: {error.strerror}") from error
+        except OSError as error:  # not ours to open, or a path too long for a socket
+            raise UnavailableError(f"cannot reach the keeper at {path}: {error}") from error
     reply: dict[str, Any] = json.loads(raw)
     if "error" in reply:
         sock.close()

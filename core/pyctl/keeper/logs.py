@@ -65,8 +65,9 @@ class ContainerLog:
         self._pipes = dict(zip(STREAMS, pipes, strict=False))
         self._idle_pipes = [self._pipes.pop("stderr")] if has_terminal and len(pipes) > 1 else []
         self._has_failed = False
-        self._lock = self._take_lock(state_dir)
+        self._lock = self._open_lock(state_dir)
         self._spools = Spools(spool_dir)
+        self._take_lock()
         self._log: LogFile | None = None
         try:
             found = target(state_dir, container)
@@ -78,17 +79,24 @@ class ContainerLog:
         for stream, pipe in self._pipes.items():
             loop.watch(pipe, self._reader(stream))
 
-    def _take_lock(self, state_dir: str) -> int:
+    def _open_lock(self, state_dir: str) -> int:
         """``logger-lock``: who reads the log knows by it that more may come. -1 if there is no state directory."""
         try:
-            lock = os.open(f"{state_dir}/logger-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(f"{state_dir}/logger-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             return -1
+
+    def _take_lock(self, tries: int = 50) -> None:
+        """Readers look whether it is free by taking it for a moment, so once may not be enough."""
+        if self._lock < 0:
+            return
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._note(f"{state_dir}: logger-lock is held by somebody else")
-        return lock
+            if tries:
+                self._loop.later(0.02, lambda: self._take_lock(tries - 1))
+            else:
+                self._note(f"{self._spools.directory}: logger-lock is held by somebody else")
 
     def _recover(self, is_again: bool) -> None:
         spools, log = self._spools, self._log

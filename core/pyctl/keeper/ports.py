@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 FIRST, LAST = 49153, 60999  # Docker's lower bound; Linux's upper bound of ephemeral ports
 
 Port = tuple[str, int, str]
+_Held = tuple[Port, "_socket.socket | None"]
 _KINDS = {"tcp": (_socket.SOCK_STREAM, 0), "udp": (_socket.SOCK_DGRAM, 0), "sctp": (_socket.SOCK_STREAM, 132)}
 
 
@@ -27,34 +28,39 @@ class Ports:
     """All held ports of a data store, by container. Not thread-safe: the keeper has one thread, and that is the lock."""
 
     def __init__(self) -> None:
-        self._held: dict[str, list[tuple[Port, _socket.socket | None]]] = {}
+        self._held: dict[str, list[_Held]] = {}
         self._wanted: dict[str, list[Port]] = {}
         self._next = FIRST
 
     def hold(self, key: str, wanted: list[Port], known: list[Port] | None = None) -> list[Port]:
-        """Hold these ports for a container, all or none; what it holds already stays.
+        """Hold exactly these ports for a container; what it holds of them already stays.
 
-        ``known`` are the ports an earlier keeper had chosen for the same wish.
+        ``known`` are the ports an earlier keeper had chosen for the same wish. After an error everything is as before.
 
         Raises:
             PortError: one is taken, or its address is not on this host.
         """
-        if key in self._held:
-            if self._wanted[key] == wanted or self.of(key) == wanted:
-                return self.of(key)
-            self.release(key)
-        taken: list[tuple[Port, _socket.socket | None]] = []
+        before = self._held.get(key, [])
+        wished = self._wanted.get(key, [])
+        reusable = dict(before)
+        taken: list[_Held] = []
+        fresh: list[_Held] = []
         try:
             for index, (address, number, protocol) in enumerate(wanted):
                 if protocol not in _KINDS or not 0 <= number <= 65535:
                     raise PortError(f"invalid port: {address}:{number}/{protocol}", "invalid_argument")
-                fixed = known[index][1] if known else number
-                taken.append(self._bind(address, fixed, protocol, taken) if fixed else self._choose(address, protocol, taken))
+                port = (address, known[index][1] if known else number, protocol)
+                if number == 0 and index < len(wished) and wished[index] == port:
+                    port = before[index][0]  # chosen by an earlier call
+                if port in reusable:
+                    taken.append((port, reusable.pop(port)))
+                    continue
+                fresh.append(self._bind(port, taken) if port[1] else self._choose(address, protocol, taken))
+                taken.append(fresh[-1])
         except PortError:
-            for _, sock in taken:
-                if sock:
-                    sock.close()
+            _close(fresh)
             raise
+        _close(list(reusable.items()))
         self._held[key], self._wanted[key] = taken, wanted
         return self.of(key)
 
@@ -67,29 +73,23 @@ class Ports:
     def release(self, key: str) -> None:
         """Close a container's sockets; holding none is fine."""
         self._wanted.pop(key, None)
-        for _, sock in self._held.pop(key, ()):
-            if sock:
-                sock.close()
+        _close(self._held.pop(key, []))
 
-    def _choose(
-        self, address: str, protocol: str, taken: list[tuple[Port, _socket.socket | None]]
-    ) -> tuple[Port, _socket.socket | None]:
+    def _choose(self, address: str, protocol: str, taken: list[_Held]) -> _Held:
         for _ in range(LAST - FIRST + 1):
             number = self._next
             self._next = number + 1 if number < LAST else FIRST
             try:
-                return self._bind(address, number, protocol, taken)
+                return self._bind((address, number, protocol), taken)
             except PortError as error:
                 if error.code != "conflict":
                     raise
         raise PortError(f"all {protocol} ports between {FIRST} and {LAST} are allocated", "conflict")
 
-    def _bind(
-        self, address: str, number: int, protocol: str, taken: list[tuple[Port, _socket.socket | None]]
-    ) -> tuple[Port, _socket.socket | None]:
+    def _bind(self, port: Port, taken: list[_Held]) -> _Held:
+        address, number, protocol = port
         shown = f"[{address}]" if ":" in address else address
         in_use = PortError(f"Bind for {shown}:{number} failed: port is already allocated", "conflict")
-        port = (address, number, protocol)
         kind, number_of_protocol = _KINDS[protocol]
         family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
         try:
@@ -116,8 +116,14 @@ class Ports:
             raise PortError(f"Bind for {shown}:{number} failed: {error.strerror or error}".lower(), "invalid_argument") from error
         return port, sock
 
-    def _all(self, taken: list[tuple[Port, _socket.socket | None]]) -> list[Port]:
+    def _all(self, taken: list[_Held]) -> list[Port]:
         return [port for held in [*self._held.values(), taken] for port, _ in held]
+
+
+def _close(held: list[_Held]) -> None:
+    for _, sock in held:
+        if sock:
+            sock.close()
 
 
 def parse(raw: object, loads: Callable[[str], object]) -> list[Port]:

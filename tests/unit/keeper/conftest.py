@@ -1,0 +1,83 @@
+"""A keeper of one's own, in a short-lived data store."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyctl.keeper import client, wire
+
+
+class Keeper:
+    """Requests to one keeper, with what tests need to kill it and to wait for it without sleeping."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+        self.data_root = f"{base}/root"
+        self.data_store = f"{base}/root/0123abcd"
+        self.runtime_dir = f"{base}/run"
+
+    def __call__(self, command: str, /, **payload: object) -> dict[str, Any]:
+        named = {"namespace": "ns", "container": "c1", **payload}
+        return client.request(self.data_store, self.runtime_dir, command, named, data_root=self.data_root)
+
+    def status(self) -> dict[str, Any]:
+        return self("status")
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> None:
+        pid = int(client.request_if_running(self.data_store, self.runtime_dir, "ping", {}, data_root=self.data_root)["pid"])  # type: ignore[index]
+        pidfd = os.pidfd_open(pid)
+        signal.pidfd_send_signal(pidfd, number)
+        self.wait_for_lock(f"{wire.keeper_dir(self.data_store)}/lock")
+        os.close(pidfd)
+
+    def stop(self) -> None:
+        client.request_if_running(self.data_store, self.runtime_dir, "stop", {}, data_root=self.data_root)
+        lock = f"{wire.keeper_dir(self.data_store)}/lock"
+        if os.path.exists(lock):
+            self.wait_for_lock(lock)
+
+    def state_dir(self, container: str = "c1", **options: str) -> Path:
+        path = Path(self.data_store, "containers", "ns", container)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "log-config.json").write_text(json.dumps({"driver": "json-file", "opts": options}))
+        return path
+
+    def wait_for_log(self, container: str = "c1") -> list[dict[str, str]]:
+        """The whole log, once its writer has let go."""
+        state_dir = Path(self.data_store, "containers", "ns", container)
+        self.wait_for_lock(str(state_dir / "logger-lock"))
+        return [json.loads(line) for line in (state_dir / f"{container}-json.log").read_text().splitlines()]
+
+    def wait_for_lock(self, path: str) -> None:
+        lock = os.open(path, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.close(lock)
+
+    def notes(self) -> str:
+        path = Path(wire.keeper_dir(self.data_store), "keeper.log")
+        return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def keeper() -> Iterator[Keeper]:
+    base = tempfile.mkdtemp(prefix="pyctl-", dir="/tmp")  # a socket's path must be short, and pytest's are not
+    running = Keeper(Path(base))
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(base)

@@ -1,0 +1,68 @@
+"""The copy below the data root: complete, free of anything but the standard library, and renewed when it must be."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from pyctl.keeper import install, log_uri, wire
+
+
+def test_the_uri_names_an_executable_outside_this_environment(tmp_path: Path) -> None:
+    uri = log_uri(f"{tmp_path}/ro ot", f"{tmp_path}/ro ot/ab%cd")
+    program, _, query = uri.removeprefix("binary://").partition("?")
+    assert query == f"{wire.MAGIC}={str(tmp_path).replace('ö', '')}/ro%20ot/ab%25cd"
+    assert os.access(program, os.X_OK)
+    assert sys.prefix not in Path(program).read_text() or sys.prefix == sys.base_prefix
+
+
+def test_installing_again_changes_nothing(tmp_path: Path) -> None:
+    program = install.install(str(tmp_path))
+    before = os.stat(program).st_ino
+    assert install.install(str(tmp_path)) == program
+    assert os.stat(program).st_ino == before
+    assert stat.S_IMODE(os.stat(program).st_mode) == 0o755
+
+
+def test_a_copy_of_another_build_is_replaced_and_a_newer_revision_is_left_alone(tmp_path: Path) -> None:
+    program = Path(install.install(str(tmp_path)))
+    text = program.read_text()
+    build = text.split("\n")[1].split()[3]
+    program.write_text(text.replace(build, "00000000"))
+    install.install(str(tmp_path))
+    assert program.read_text() == text
+    newer = text.replace(f"# build {install.REVISION}", f"# build {install.REVISION + 1}")
+    program.write_text(newer)
+    install.install(str(tmp_path))
+    assert program.read_text() == newer
+
+
+def test_the_copy_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
+    code_dir = install.code_dir(str(tmp_path))
+    check = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import pyctl_keeper.server, pyctl_keeper.logbin\n"
+        "strange = [n for n in sys.modules if n.split('.')[0] not in {*sys.stdlib_module_names, 'pyctl_keeper'}]\n"
+        "assert not strange, strange\n"
+        "heavy = {'socket', 'subprocess', 'ctypes', 'typing', 'asyncio', 'logging', 'pathlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", check, code_dir], check=True)
+
+
+def test_the_log_binary_loads_little(tmp_path: Path) -> None:
+    check = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import pyctl_keeper.logbin\n"
+        "heavy = {'json', 're', 'enum', 'socket', 'struct', 'fcntl'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-I", "-S", "-c", check, install.code_dir(str(tmp_path))], check=True)
+
+
+def test_run_directories_of_two_data_roots_differ_and_are_short() -> None:
+    one = wire.run_dir("/var/lib/nerdctl/1935db59", "/run/pyctl")
+    two = wire.run_dir(f"/{'x' * 200}/1935db59", "/run/pyctl")
+    assert one != two
+    assert len(f"{two}/keeper.sock") < 60

@@ -1,0 +1,196 @@
+"""Exits, and the processes that deal with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Keeper
+
+
+class Init:
+    """Stands in for a container's init: ends when told to."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def end(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Program:
+    """Stands in for ``python -m pyctl``: tells each call through a FIFO, then answers as scripted, by verb."""
+
+    def __init__(self, base: Path) -> None:
+        self.path = base / "python"
+        self.base = base
+        os.mkfifo(base / "calls")
+        self.answer("exited", "echo '{}'")
+        self.answer("restart", "")
+        self.path.write_text(
+            f'#!/bin/sh\nfor verb do case "$verb" in exited|restart) break;; esac; done\n'
+            f'echo "$*" > {base}/calls\n. {base}/$verb\n'
+        )
+        self.path.chmod(0o755)
+
+    def answer(self, verb: str, script: str) -> None:
+        (self.base / verb).write_text(script + "\n")
+
+    def next_call(self) -> list[str]:
+        """Blocks until the keeper has started one."""
+        with open(self.base / "calls") as calls:
+            return calls.read().split()
+
+
+@pytest.fixture
+def init() -> Iterator[Init]:
+    started = Init()
+    yield started
+    started.end()
+
+
+@pytest.fixture
+def program(keeper: Keeper) -> Program:
+    return Program(keeper.base)
+
+
+def watch(keeper: Keeper, init: Init, program: Program, **more: object) -> None:
+    keeper("watch", pid=init.pid, python=str(program.path), address="/run/x.sock", **more)
+
+
+def wait_until_unwatched(keeper: Keeper) -> None:
+    while keeper.status()["watches"]:
+        os.sched_yield()
+
+
+def test_an_exit_starts_pyctl_with_the_flags_it_needs(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    assert keeper.status()["watches"] == {"ns-c1": "running"}
+    init.end()
+    expected = [
+        "-m",
+        "pyctl",
+        "--data-root",
+        keeper.data_root,
+        "--address",
+        "/run/x.sock",
+        "--namespace",
+        "ns",
+        "internal",
+        "exited",
+        "c1",
+    ]
+    assert program.next_call() == expected
+    wait_until_unwatched(keeper)
+
+
+def test_global_flags_may_be_given(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program, args=["--cni-path=/x", "--debug"])
+    init.end()
+    assert program.next_call() == ["-m", "pyctl", "--cni-path=/x", "--debug", "--namespace", "ns", "internal", "exited", "c1"]
+
+
+def test_an_exit_before_the_watch_counts(keeper: Keeper, init: Init, program: Program) -> None:
+    init.end()
+    watch(keeper, init, program)
+    assert program.next_call()[-2:] == ["exited", "c1"]
+
+
+def test_a_restart_follows_when_the_answer_asks_for_it(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", """echo '{"restart_in_s": 0.01}'""")
+    watch(keeper, init, program)
+    init.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+    assert program.next_call()[-2:] == ["restart", "c1"]
+    wait_until_unwatched(keeper)
+
+
+def test_unwatching_cancels_a_restart_that_waits(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", """echo '{"restart_in_s": 3600}'""")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    while keeper.status()["watches"].get("ns-c1") != "waiting":
+        os.sched_yield()
+    keeper("unwatch")
+    assert keeper.status()["watches"] == {}
+    assert not list(Path(keeper.data_store, "keeper", "watch").iterdir())
+
+
+def test_a_restart_that_waits_outlives_a_killed_keeper(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", """echo '{"restart_in_s": 0.2}'""")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    while keeper.status()["watches"].get("ns-c1") != "waiting":
+        os.sched_yield()
+    keeper.kill()
+    keeper("ping")
+    assert program.next_call()[-2:] == ["restart", "c1"]
+
+
+def test_an_exit_while_no_keeper_runs_is_dealt_with_by_the_next(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    keeper.kill()
+    init.end()
+    keeper("ping")
+    assert program.next_call()[-2:] == ["exited", "c1"]
+
+
+def test_a_running_container_is_watched_again_by_the_next_keeper(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    keeper.kill()
+    assert keeper.status()["watches"] == {"ns-c1": "running"}
+    init.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+
+
+def test_a_process_that_fails_is_started_again(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", "exit 3")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    program.answer("exited", "echo '{}'")
+    assert program.next_call()[-2:] == ["exited", "c1"]
+    wait_until_unwatched(keeper)
+    assert keeper.notes() == ""
+
+
+def test_an_answer_that_is_no_json_is_noted_and_the_watch_ends(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", "echo oops")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    wait_until_unwatched(keeper)
+    assert "oops" in keeper.notes()
+
+
+def test_a_new_process_of_the_same_container_replaces_the_watch(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    second = Init()
+    keeper("watch", pid=second.pid, python=str(program.path))
+    init.end()
+    assert keeper.status()["watches"] == {"ns-c1": "running"}
+    second.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+
+
+def test_a_damaged_watch_file_is_dropped_and_noted(keeper: Keeper) -> None:
+    folder = Path(keeper.data_store, "keeper", "watch")
+    folder.mkdir(parents=True)
+    (folder / "ns-c9.json").write_text("{")
+    assert keeper.status()["watches"] == {}
+    assert "ns-c9" in keeper.notes()
+    assert not list(folder.iterdir())
