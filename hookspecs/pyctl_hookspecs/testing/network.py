@@ -79,9 +79,13 @@ class FakeHost:
 
 
 class NetworkDriverSuite:
-    """Subclasses set ``mode`` and the fixture ``plugin``, and ``conflist`` if the driver reads one."""
+    """Subclasses set ``mode`` and the fixture ``plugin``, and ``conflist`` if the driver reads one.
+
+    A driver that cannot publish ports sets ``publishes_ports`` to False; it must refuse them while planning.
+    """
 
     mode = ""
+    publishes_ports = True
 
     @pytest.fixture
     def plugin(self) -> object:
@@ -218,8 +222,16 @@ class NetworkDriverSuite:
             assert set(second.addresses) <= set(arena.addresses(request_one.netns_path, second.interface))
         assert second.interface == first.interface
 
+    def test_ports_that_cannot_be_published_are_refused_while_planning(
+        self, hook: Any, request_one: NetworkRequest, host: FakeHost
+    ) -> None:
+        if self.publishes_ports:
+            return
+        with pytest.raises(PyctlError):
+            hook.plan_network(request=request_one.replace(ports=(PortMapping(container_port=80),)), host=host)
+
     def test_an_automatic_port_is_reported(self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost) -> None:
-        if not arena.is_pinned:
+        if not arena.is_pinned or not self.publishes_ports:
             return
         request = request_one.replace(ports=(PortMapping(container_port=80), PortMapping(container_port=53, protocol="udp")))
         ports = arena.connect(hook, request, host).ports
@@ -229,7 +241,7 @@ class NetworkDriverSuite:
     def test_a_port_in_use_is_refused_and_free_after_cleanup(
         self, arena: _Arena, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
-        if not arena.is_pinned:
+        if not arena.is_pinned or not self.publishes_ports:
             return
         ports = (PortMapping(container_port=80, host_port=8080),)
         one, two = request_one.replace(ports=ports), request_two.replace(ports=ports)
