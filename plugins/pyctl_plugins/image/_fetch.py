@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs import Descriptor, NotFoundError, PullProgress, PyctlError, UnavailableError
+from pyctl_hookspecs import ConflictError, Descriptor, NotFoundError, PullProgress, PyctlError, UnavailableError
 from pyctl_hookspecs.errors import CancelledError
 from pyctl_plugins.image._hosts import PULL, RESOLVE
 from pyctl_plugins.image._http import RefusedError, Session
@@ -26,10 +26,14 @@ _ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES, "*/*"))
 _MANIFEST_LIMIT_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 20
 _FRUITLESS_ATTEMPTS = 5
+_PAUSE_S = 0.025
 
 
 class Watch:
-    """Whether to go on: one failure or an interruption anywhere ends every thread of a pull."""
+    """Whether to go on, and who goes first: shared by the threads of a pull.
+
+    One failure or an interruption anywhere ends them all.
+    """
 
     def __init__(self, host: Host, progress: Callable[[PullProgress], None] | None) -> None:
         from threading import Event, Lock
@@ -38,6 +42,17 @@ class Watch:
         self._host = host
         self._progress = progress
         self._lock = Lock()
+        self.first = ""  # the next layer for the unpacker that is still to come; empty: no order
+        self.is_ahead = False  # the unpacker is at work, and what it needs next is here
+
+    def give_way(self, digest: str) -> None:
+        """Called between chunks: let the layer go first that the unpacker needs next, and the unpacker itself.
+
+        Unpacking is the longest work of a pull and goes layer by layer. The pause is short enough for the socket's
+        buffer to hide it, unless the line is so fast that the processors are the bottleneck; then it is the point.
+        """
+        if self.first and (self.is_ahead or self.first != digest):
+            self.stop.wait(_PAUSE_S)
 
     def check(self) -> None:
         if self._host.cancelled():
@@ -150,14 +165,22 @@ def fetch(repository: Repository, content: Content, blob: Descriptor, kind: str,
         _transfer(repository, writer, blob, kind, watch)
         try:
             writer.commit(labels)
-        except PyctlError:
+        except ConflictError as error:
             if not resumed:
-                raise
+                raise _not_what_it_says(blob, kind, error) from error
             # Another tool may have begun this ingest with other bytes: once from the start before giving up.
             writer.truncate()
             _transfer(repository, writer, blob, kind, watch)
-            writer.commit(labels)
+            try:
+                writer.commit(labels)
+            except ConflictError as again:
+                raise _not_what_it_says(blob, kind, again) from again
     watch.report(blob, kind, "downloaded", blob.size_bytes)
+
+
+def _not_what_it_says(blob: Descriptor, kind: str, error: PyctlError) -> PyctlError:
+    what = "filesystem layer" if kind == "layer" else kind
+    return PyctlError(f"{what} verification failed for digest {blob.digest}: {error}")
 
 
 def _transfer(repository: Repository, writer: ContentWriter, blob: Descriptor, kind: str, watch: Watch) -> None:
@@ -200,6 +223,7 @@ def _copy(response: BaseHTTPResponse, writer: ContentWriter, blob: Descriptor, k
             raise PyctlError(f"{blob.digest}: the registry sends more than the {blob.size_bytes} bytes it announced")
         writer.write(chunk)
         watch.report(blob, kind, "downloading", writer.offset_bytes)
+        watch.give_way(blob.digest)
 
 
 def _digest_like(target: str, body: bytes) -> str:

@@ -125,7 +125,7 @@ class _Pull:
         """Fetch and unpack one manifest; None for what is no image (attestations, charts)."""
         unpack = self._request.unpack and manifest.is_runnable and self._is_wanted_unpacked(manifest)
         layers = tuple(dict.fromkeys(manifest.layers))
-        queue = _Downloads(self._repository, self._host, layers, self._source, self._watch)
+        queue = _Downloads(self._repository, self._host, layers, self._source, self._watch, in_order=unpack)
         threads = queue.start(self._request.parallel_layers)
         chain_id = ""
         try:
@@ -179,7 +179,14 @@ class _Downloads:
     """Layers on their way, a few at a time, in the order the unpacker wants them."""
 
     def __init__(
-        self, repository: Repository, host: Host, layers: tuple[Descriptor, ...], source: dict[str, str], watch: Watch
+        self,
+        repository: Repository,
+        host: Host,
+        layers: tuple[Descriptor, ...],
+        source: dict[str, str],
+        watch: Watch,
+        *,
+        in_order: bool,
     ) -> None:
         from threading import Condition
 
@@ -189,8 +196,15 @@ class _Downloads:
         self._waiting = iter(layers)
         self._source = source
         self._watch = watch
+        self._order = tuple(layer.digest for layer in layers) if in_order else ()
         self._complete: set[str] = set()
         self._changed = Condition()
+        self._taken = 0
+        self._set_priorities()
+
+    def _set_priorities(self) -> None:
+        self._watch.first = next((digest for digest in self._order if digest not in self._complete), "")
+        self._watch.is_ahead = 0 < self._taken < len(self._order) and self._order[self._taken] in self._complete
 
     def start(self, parallel: int) -> list[Thread]:
         from threading import Thread
@@ -215,6 +229,8 @@ class _Downloads:
                     self._watch.check()
                     # Woken by every finished layer; the time-out is for an interruption that reaches no worker.
                     self._changed.wait(0.5)
+                self._taken += 1
+                self._set_priorities()
             yield layer
 
     def _work(self) -> None:
@@ -235,6 +251,7 @@ class _Downloads:
                 return
             with self._changed:
                 self._complete.add(layer.digest)
+                self._set_priorities()
                 self._changed.notify_all()
 
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pyctl_hookspecs import Descriptor, NotFoundError, PyctlError
+from pyctl_hookspecs import ConflictError, Descriptor, NotFoundError
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -184,7 +184,7 @@ class Writer:
     def commit(self, labels: Mapping[str, str]) -> None:
         body = self._store.ingests[self._ref]
         if len(body) != self._size_bytes or digest_of(body) != self._digest:
-            raise PyctlError(f"unexpected commit digest {digest_of(body)}, expected {self._digest}")
+            raise ConflictError(f"unexpected commit digest {digest_of(body)}, expected {self._digest}")
         self._store.blobs[self._digest] = self._store.ingests.pop(self._ref)
         self._store.labels[self._digest] = dict(labels)
 

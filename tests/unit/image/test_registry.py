@@ -105,7 +105,7 @@ def test_a_corrupt_layer_is_refused_and_the_image_gets_no_name(registry: Registr
     registry.add_image(b"layer", tags=("1",))
     layer = next(digest for digest, body in registry.blobs.items() if body[:2] == b"\x1f\x8b")
     registry.blobs[layer] = registry.blobs[layer][:-1] + b"!"
-    with pytest.raises(PyctlError, match="unexpected commit digest"):
+    with pytest.raises(PyctlError, match="filesystem layer verification failed for digest"):
         pull(registry, host)
     assert host.images.names == {}
 
