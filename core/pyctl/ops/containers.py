@@ -94,7 +94,10 @@ def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Ite
 def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: bool = False) -> Iterator[tuple[str, object]]:
     """Remove containers; with ``force`` running ones too, and a missing one is no error."""
     from pyctl.ops.ending import RemovalChoice, remove_container
+    from pyctl.ops.reconciling import undo_abandoned
     from pyctl.state.locks import lock_directory
+
+    undo_abandoned(session)
 
     choice = RemovalChoice(force=force, volumes=volumes)
 

@@ -169,9 +169,7 @@ def write_files(session: Session, draft: Draft) -> None:
         write_atomic(f"{state}/log-config.json", json.dumps(config), durable=False)
 
 
-def _store(
-    session: Session, draft: Draft, results: Mapping[str, Any], outcomes: list[MountOutcome], host: CoreHost
-) -> Snapshot:
+def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes: list[MountOutcome], host: CoreHost) -> Snapshot:
     """Build the spec from what the steps before found, and create the container."""
     import json
 

@@ -72,9 +72,7 @@ def with_tag(text: str) -> str:
     return text if "@" in text or ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
-def draft_container(
-    session: Session, options: ContainerOptions, image: LoadedImage
-) -> tuple[Draft, tuple[PlannedNetwork, ...]]:
+def draft_container(session: Session, options: ContainerOptions, image: LoadedImage) -> tuple[Draft, tuple[PlannedNetwork, ...]]:
     """Decide everything about a new container. Changes nothing but, when it is missing, the default network's file.
 
     Raises:
@@ -247,9 +245,7 @@ def _host_address() -> str:
         probe.close()
 
 
-def _logging(
-    session: Session, options: ContainerOptions, container_id: str
-) -> tuple[str, tuple[tuple[str, str], ...], str]:
+def _logging(session: Session, options: ContainerOptions, container_id: str) -> tuple[str, tuple[tuple[str, str], ...], str]:
     from pyctl import keeper
     from pyctl_hookspecs.logging import LogRequest
 
@@ -289,6 +285,4 @@ def _mount_donors(session: Session, options: ContainerOptions) -> dict[str, tupl
     from pyctl.spec.labels import mount_points
     from pyctl.spec.mounts import volumes_from
 
-    return {
-        name: mount_points(find_container(session.client, name).labels) for name, _ in volumes_from(options.volumes_from)
-    }
+    return {name: mount_points(find_container(session.client, name).labels) for name, _ in volumes_from(options.volumes_from)}

@@ -118,9 +118,7 @@ def _undo_plan(session: Session, state: StateDir, *, with_volumes: bool) -> list
     from pyctl.ops.undo import undoer
 
     kept = {"core/cidfile"} if with_volumes else {"core/cidfile", "mount/volume"}  # what outlives a container, as in Docker
-    return undo_plan(
-        state.create_journal, undoer(session), owns_directory=True, which=lambda entry: entry.provider not in kept
-    )
+    return undo_plan(state.create_journal, undoer(session), owns_directory=True, which=lambda entry: entry.provider not in kept)
 
 
 def _has_plan(state: StateDir) -> bool:

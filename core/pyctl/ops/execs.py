@@ -74,9 +74,7 @@ def exec_process(session: Session, container: Container, request: ExecRequest) -
     process["args"] = list(request.command)
     process["terminal"] = request.tty
     process.pop("consoleSize", None)
-    process["env"] = process_env(
-        process.get("env", ()), user_env(request.env, request.env_file), tty=request.tty
-    )
+    process["env"] = process_env(process.get("env", ()), user_env(request.env, request.env_file), tty=request.tty)
     if request.workdir:
         process["cwd"] = request.workdir
     if request.user:

@@ -62,9 +62,7 @@ def find_local(session: Session, text: str, platform: str) -> LoadedImage | None
     )
 
 
-def pull_image(
-    session: Session, text: str, platform: str, progress: Callable[[PullProgress], None] | None
-) -> LoadedImage:
+def pull_image(session: Session, text: str, platform: str, progress: Callable[[PullProgress], None] | None) -> LoadedImage:
     """Pull and unpack it through the configured provider.
 
     Raises:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctl.containerd.records import Container
-    from pyctl.lifecycle.apply import Chapter
     from pyctl.lifecycle.steps import Step
     from pyctl.ops.foreground import Attachment, Foreground
     from pyctl.ops.logtee import LogTee
@@ -64,13 +63,15 @@ def create(session: Session, options: ContainerOptions, progress: Progress | Non
     from pyctl.ops.creating import create_steps
     from pyctl.ops.drafting import check_options, draft_container, ensure_image
     from pyctl.ops.leases import leased
+    from pyctl.ops.reconciling import undo_abandoned
 
     check_options(options)
+    undo_abandoned(session)
     image = ensure_image(session, options, progress)
     draft, _ = draft_container(session, options, image)
     with leased(session) as host:
-        chapters = [_create_chapter(session, draft.facts.container_id, create_steps(session, draft, host))]
-        _apply(session, chapters, "create")
+        steps = create_steps(session, draft, host)
+        _carry_out(session, draft.facts.container_id, "create", create=steps)
     return RunResult(container_id=draft.facts.container_id)
 
 
@@ -84,11 +85,13 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
     from pyctl.ops.creating import create_steps
     from pyctl.ops.drafting import check_options, draft_container, ensure_image
     from pyctl.ops.leases import leased
+    from pyctl.ops.reconciling import undo_abandoned
     from pyctl.ops.streams import check_terminal
 
     check_options(options)
     if not options.detach:
         check_terminal(tty=options.tty, interactive=options.interactive)
+    undo_abandoned(session)
     image = ensure_image(session, options, progress)
     draft, networks = draft_container(session, options, image)
     facts = draft.facts
@@ -96,21 +99,17 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
     is_watched = options.detach or options.restart not in ("", "no")
     foreground, tee = _foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
     with leased(session) as host:
-        creating = _create_chapter(session, facts.container_id, create_steps(session, draft, host))
-        starting = _start_chapter(
-            session,
-            facts.container_id,
-            start_steps(
-                session, facts, networks, streams,
-                rootfs=_new_rootfs,
-                needs=("container", "files"),
-                prepare_io=foreground.open if foreground else None,
-                before_start=foreground.before_start if foreground else None,
-                watch_exit=is_watched,
-                pid_file=options.pidfile,
-            ),
+        starting = start_steps(
+            session, facts, networks, streams,
+            rootfs=_new_rootfs,
+            needs=("container", "files"),
+            prepare_io=foreground.open if foreground else None,
+            before_start=foreground.before_start if foreground else None,
+            watch_exit=is_watched,
+            pid_file=options.pidfile,
         )  # fmt: skip
-        _apply_or_close(session, [creating, starting], "run", foreground)
+        creating = create_steps(session, draft, host)
+        _carry_out(session, facts.container_id, "run", create=creating, start=starting, foreground=foreground)
     if foreground is None:
         return RunResult(container_id=facts.container_id, detached=True)
     return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
@@ -122,11 +121,13 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     Raises:
         PyctlError, BaseExceptionGroup: it could not be started; what the start made was undone, the container stays.
     """
-    from pyctl.ops.ending import finish_run, state_of
+    from pyctl.ops.ending import finish_run
+    from pyctl.ops.reconciling import undo_abandoned
     from pyctl.ops.restoring import log_choice, start_facts
     from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
+    undo_abandoned(session)
     status = find_task(session.client, container_id)
     if status is not None and status.status in ("running", "paused"):
         return RunResult(container_id=container_id, detached=True)
@@ -138,20 +139,15 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     networks = plan_networks(session, facts)
     streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
     foreground, tee = _foreground(session, container_id, streams, attachment, log_driver, log_options)
-    state_of(session, container_id).make()
-    chapter = _start_chapter(
-        session,
-        container_id,
-        start_steps(
-            session, facts, networks, streams,
-            rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
-            prepare_io=foreground.open if foreground else None,
-            before_start=foreground.before_start if foreground else None,
-            watch_exit=True,
-            pid_file=container.labels.get("nerdctl/pid-file", ""),
-        ),
+    steps = start_steps(
+        session, facts, networks, streams,
+        rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
+        prepare_io=foreground.open if foreground else None,
+        before_start=foreground.before_start if foreground else None,
+        watch_exit=True,
+        pid_file=container.labels.get("nerdctl/pid-file", ""),
     )  # fmt: skip
-    _apply_or_close(session, [chapter], "start", foreground)
+    _carry_out(session, container_id, "start", start=steps, foreground=foreground)
     if foreground is None:
         return RunResult(container_id=container_id, detached=True)
     return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
@@ -228,39 +224,39 @@ def _new_rootfs(results: Any) -> Any:
     return results["container"].mounts
 
 
-def _create_chapter(session: Session, container_id: str, steps: tuple[Step, ...]) -> Chapter:
-    from pyctl.lifecycle.apply import Chapter
+def _carry_out(
+    session: Session,
+    container_id: str,
+    operation: str,
+    *,
+    create: tuple[Step, ...] = (),
+    start: tuple[Step, ...] = (),
+    foreground: Foreground | None = None,
+) -> None:
+    """Apply the steps as one graph; those that create and those that start have a journal each.
+
+    Raises:
+        BaseExceptionGroup: what failed; everything was undone, except what the group also names.
+    """
+    from pyctl.lifecycle.apply import Chapter, apply
     from pyctl.lifecycle.journal import Journal
     from pyctl.ops.ending import state_of
-
-    state = state_of(session, container_id)
-    state.make()
-    return Chapter(journal=Journal(state.create_journal, owns_directory=True), steps=steps)
-
-
-def _start_chapter(session: Session, container_id: str, steps: tuple[Step, ...]) -> Chapter:
-    from pyctl.lifecycle.apply import Chapter
-    from pyctl.lifecycle.journal import Journal
-    from pyctl.ops.ending import state_of
-
-    return Chapter(journal=Journal(state_of(session, container_id).start_journal), steps=steps)
-
-
-def _apply(session: Session, chapters: Sequence[Chapter], operation: str) -> dict[str, Any]:
-    from pyctl.lifecycle.apply import apply
+    from pyctl.ops.reconciling import pending
     from pyctl.ops.signals import cancelling
     from pyctl.ops.undo import undoer
     from pyctl.ops.watching import watcher
 
-    with cancelling(session.cancel.set):
-        return apply(chapters, undoer(session), session.cancel, watcher(session, operation, chapters))
-
-
-def _apply_or_close(
-    session: Session, chapters: Sequence[Chapter], operation: str, foreground: Foreground | None
-) -> None:
+    state = state_of(session, container_id)
+    onlooker = watcher(session, operation, (*create, *start))
     try:
-        _apply(session, chapters, operation)
+        with cancelling(session.cancel.set), pending(session, container_id):
+            state.make()
+            chapters = []
+            if create:
+                chapters.append(Chapter(journal=Journal(state.create_journal, owns_directory=True), steps=create))
+            if start:
+                chapters.append(Chapter(journal=Journal(state.start_journal), steps=start))
+            apply(chapters, undoer(session), session.cancel, onlooker)
     except BaseException:
         if foreground is not None:
             foreground.close()
@@ -297,3 +293,23 @@ def _stay(
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
     return RunResult(container_id=container_id, exit_code=exit_code)
+
+
+def restart_by_policy(session: Session, container_id: str) -> None:
+    """Start a container again because its policy wants it; the keeper asks when its delay is over.
+
+    Nothing happens if it was removed, started or stopped by somebody in the meantime.
+    """
+    from pyctl.ops.policies import COUNT_LABEL, STOPPED_LABEL
+    from pyctl_hookspecs.errors import NotFoundError
+
+    try:
+        container = session.client.containers.get(container_id)
+    except NotFoundError:
+        return
+    if container.labels.get(STOPPED_LABEL) == "true":
+        return
+    count = int(container.labels.get(COUNT_LABEL) or 0) + 1
+    container = container.replace(labels={**container.labels, COUNT_LABEL: str(count)})
+    session.client.containers.update(container, [f"labels.{COUNT_LABEL}"])
+    start(session, container)

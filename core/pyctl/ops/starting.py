@@ -283,9 +283,7 @@ def _task_step(
     )
 
 
-def _create(
-    session: Session, provider: str, request: TaskRequest, mounts: tuple[OciMount, ...], token: str
-) -> TaskHandle:
+def _create(session: Session, provider: str, request: TaskRequest, mounts: tuple[OciMount, ...], token: str) -> TaskHandle:
     from pyctl.ops.tasks import runtime_errors
 
     with runtime_errors():

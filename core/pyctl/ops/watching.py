@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyctl.lifecycle.apply import Chapter
     from pyctl.lifecycle.steps import Step
     from pyctl.ops.session import Session
 
@@ -39,7 +38,7 @@ class StepWatcher(Watcher):
             self._hooks.after_step(self._operation, planned([step])[0], seconds)
 
 
-def watcher(session: Session, operation: str, chapters: Sequence[Chapter]) -> Watcher:
+def watcher(session: Session, operation: str, steps: Sequence[Step]) -> Watcher:
     """Show the plan to all observers first; then the one who tells them about its steps.
 
     Raises:
@@ -49,7 +48,7 @@ def watcher(session: Session, operation: str, chapters: Sequence[Chapter]) -> Wa
     if is_observed:
         from pyctl.lifecycle.steps import planned
 
-        session.hooks.check_plan(operation, planned([step for chapter in chapters for step in chapter.steps]))
+        session.hooks.check_plan(operation, planned(steps))
     is_traced = bool(os.environ.get(TRACE_VARIABLE))
     if not is_observed and not is_traced:
         return Watcher()

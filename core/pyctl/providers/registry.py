@@ -34,9 +34,7 @@ class Registry:
         """Every claim that may count, built-ins last within a name."""
         if self._all is None:
             counted = [
-                c
-                for c in self._installed()
-                if c.is_builtin or not (self._builtins_only or c.distribution in self._disabled)
+                c for c in self._installed() if c.is_builtin or not (self._builtins_only or c.distribution in self._disabled)
             ]
             self._all = sorted(counted, key=lambda claim: (claim.kind, claim.name, claim.is_builtin))
         return self._all
@@ -86,6 +84,4 @@ def load(claim: Claim) -> Any:
         loaded = import_module(module)
         return getattr(loaded, attribute) if attribute else loaded
     except Exception as error:  # a third party's import may raise anything, and must not look like our bug
-        raise PyctlError(
-            f"{claim.kind} {claim.name}: {claim.distribution} {claim.version} did not load: {error!r}"
-        ) from error
+        raise PyctlError(f"{claim.kind} {claim.name}: {claim.distribution} {claim.version} did not load: {error!r}") from error

@@ -1,0 +1,149 @@
+"""Undo what interrupted commands left behind.
+
+A command notes the container it works on in ``<data store>/pending/<namespace>/`` before its plan begins and removes
+the note when the plan is complete or undone. So any later command sees at a glance whether somebody was killed.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+
+from pyctl.ops.ending import state_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyctl.ops.session import Session
+    from pyctl.state.containers import StateDir
+
+
+@contextmanager
+def pending(session: Session, container_id: str) -> Iterator[None]:
+    """Note that this container's plan is being carried out; the note outlives us only if we are killed."""
+    directory = _directory(session)
+    path = f"{directory}/{container_id}"
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileNotFoundError:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    try:
+        yield
+    finally:
+        state = state_of(session, container_id)
+        if not _is_unfinished(state.create_journal) and not _is_unfinished(state.start_journal):
+            _forget(path)
+
+
+def undo_abandoned(session: Session) -> list[str]:
+    """Undo every noted plan whose owner is gone; returns one line for each.
+
+    Raises:
+        BaseExceptionGroup: what could not be undone; the note stays.
+    """
+    try:
+        noted = os.listdir(_directory(session))
+    except FileNotFoundError:
+        return []
+    lines: list[str] = []
+    for container_id in noted:
+        lines += undo_container(session, container_id)
+    return lines
+
+
+def undo_container(session: Session, container_id: str) -> list[str]:
+    """Undo one container's unfinished plans, if nobody carries them out any more."""
+    from pyctl.lifecycle.journal import is_owned
+    from pyctl.lifecycle.recover import undo_plan
+    from pyctl.ops.undo import undoer
+
+    state = state_of(session, container_id)
+    journals = (state.start_journal, state.create_journal)
+    if any(is_owned(journal) for journal in journals):
+        return []
+    lines: list[str] = []
+    errors: list[BaseException] = []
+    creation_failed = _is_unfinished(state.create_journal)
+    if _is_unfinished(state.start_journal) or (creation_failed and os.path.exists(state.start_journal)):
+        errors += undo_plan(state.start_journal, undoer(session))
+        lines.append(f"undid the interrupted start of container {container_id}")
+    if creation_failed:
+        errors += undo_plan(state.create_journal, undoer(session), owns_directory=True)
+        lines.append(f"undid the interrupted creation of container {container_id}")
+    if errors:
+        raise BaseExceptionGroup(f"could not undo everything of container {container_id}", errors)
+    _drop_empty(state)
+    _forget(f"{_directory(session)}/{container_id}")
+    return lines
+
+
+def reconcile(session: Session) -> list[str]:
+    """Look at everything: unfinished plans, runs whose exit nobody dealt with, leases and pending work of dead owners.
+
+    Raises:
+        BaseExceptionGroup: what could not be undone; the rest is.
+    """
+    from pyctl.ops.leases import delete_abandoned
+
+    lines: list[str] = []
+    errors: list[BaseException] = []
+    try:
+        known = os.listdir(session.paths.containers)
+    except FileNotFoundError:
+        known = []
+    for container_id in known:
+        try:
+            lines += undo_container(session, container_id)
+            lines += _finish_forgotten(session, container_id)
+        except Exception as error:
+            errors.append(error)
+    lines += [f"deleted lease {lease_id} of a process that is gone" for lease_id in delete_abandoned(session)]
+    if errors:
+        raise BaseExceptionGroup("could not reconcile everything", errors)
+    return lines
+
+
+def _finish_forgotten(session: Session, container_id: str) -> list[str]:
+    """A run is over and still holds its network: the machine went down, or the keeper could not do it."""
+    from pyctl.lifecycle.journal import is_owned
+    from pyctl.ops.ending import finish_run
+    from pyctl.ops.tasks import find_task
+
+    state = state_of(session, container_id)
+    if not os.path.exists(state.start_journal) or is_owned(state.start_journal):
+        return []
+    status = find_task(session.client, container_id)
+    if status is not None and status.status != "stopped":
+        return []
+    errors = finish_run(session, container_id)
+    if errors:
+        raise BaseExceptionGroup(f"could not release everything of container {container_id}", errors)
+    return [f"released what container {container_id} used while it ran"]
+
+
+def _is_unfinished(journal: str) -> bool:
+    from pyctl.lifecycle.journal import read_plan
+
+    plan = read_plan(journal)
+    return plan is not None and not plan.is_complete
+
+
+def _drop_empty(state: StateDir) -> None:
+    """A state directory without a journal or anything else: its maker was killed right after making it."""
+    try:
+        os.rmdir(state.path)
+    except OSError:
+        pass  # not there, or a container's
+
+
+def _directory(session: Session) -> str:
+    return f"{session.paths.data_store}/pending/{session.namespace}"
+
+
+def _forget(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
