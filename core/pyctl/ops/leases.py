@@ -22,8 +22,11 @@ _LIFETIME_S = 24 * 3600
 
 
 @contextmanager
-def leased(session: Session) -> Iterator[CoreHost]:
-    """A host whose changes are kept while the context is open. Leaving it collects what nothing refers to."""
+def leased(session: Session, *, sync: bool = False) -> Iterator[CoreHost]:
+    """A host whose changes are kept while the context is open. Leaving it collects what nothing refers to.
+
+    With ``sync``, leaving it waits until that is done.
+    """
     import time
 
     lease_id = f"pyctl-{os.getpid()}-{os.urandom(6).hex()}"
@@ -32,7 +35,7 @@ def leased(session: Session) -> Iterator[CoreHost]:
     try:
         yield session.host.leased(lease_id)
     finally:
-        _delete(session, lease_id)
+        _delete(session, lease_id, sync=sync)
 
 
 def delete_abandoned(session: Session) -> list[str]:
@@ -46,9 +49,9 @@ def delete_abandoned(session: Session) -> list[str]:
     return gone
 
 
-def _delete(session: Session, lease_id: str) -> None:
+def _delete(session: Session, lease_id: str, *, sync: bool = False) -> None:
     try:
-        session.client.leases.delete(lease_id)
+        session.client.leases.delete(lease_id, sync=sync)
     except NotFoundError:
         pass
 
