@@ -1,0 +1,330 @@
+"""Packets through the bridge driver: who reaches whom, under which address, and what is left afterwards.
+
+The host of these tests is a network namespace, and so is the outside world (``far``), so real interfaces, rules
+and firewalls are used without touching the machine's. Nothing here needs containerd.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyctl.state import netns
+from pyctl.state.networks import default_config
+from pyctl_hookspecs import NetworkAttachment, NetworkRequest, PortMapping
+from pyctl_hookspecs.testing.network import FakeHost
+from pyctl_plugins.network import _nft, _rtnetlink, bridge
+
+pytestmark = pytest.mark.integration
+
+HOST, FAR = "203.0.113.1", "203.0.113.2"
+DROPPED_S = 0.4  # how long nothing must come through for a packet to count as dropped
+_CLONE_NEWNET = 0x40000000
+
+
+def sh(command: str) -> str:
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+class Box:
+    """A container, as far as its network goes."""
+
+    def __init__(self, path: str, request: NetworkRequest | None = None, attachment: NetworkAttachment | None = None) -> None:
+        self.path, self.request, self.attachment = path, request, attachment
+        self._fd = os.open(path, os.O_RDONLY)
+
+    @property
+    def address(self) -> str:
+        assert self.attachment is not None
+        return self.attachment.addresses[0].partition("/")[0]
+
+    def port(self, index: int = 0) -> int:
+        assert self.attachment is not None
+        return self.attachment.ports[index].host_port
+
+    def dial(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        made: socket.socket = _rtnetlink.in_namespace(self._fd, lambda: socket.socket(socket.AF_INET, kind))
+        made.settimeout(5)
+        return made
+
+    def listen(self, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        server = self.dial(kind)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("0.0.0.0", port))
+        if kind == socket.SOCK_STREAM:
+            server.listen(8)
+        return server
+
+    def sh(self, command: str) -> str:
+        return sh(f"nsenter --net={self.path} {command}")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class World:
+    """The host with its containers, and the outside."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.host = FakeHost(str(directory))
+        self._boxes: list[Box] = []
+        self.far = self._far()
+
+    def _far(self) -> Box:
+        path = f"{self.directory}/run/netns/far"
+        netns.create(path)
+        far = Box(path)
+        sh(f"ip link add far0 type veth peer name eth0 netns {path}")
+        sh(f"ip addr add {HOST}/24 dev far0 && ip link set far0 up")
+        far.sh(f"ip addr add {FAR}/24 dev eth0")
+        far.sh("ip link set eth0 up")
+        far.sh(f"ip route add 10.0.0.0/8 via {HOST}")
+        return far
+
+    def network(self, name: str, gateway: str) -> str:
+        config = default_config(gateway)
+        config["name"] = name
+        config["plugins"][0]["bridge"] = f"br-{name}"
+        config["plugins"][0]["ipam"]["dataDir"] = f"{self.directory}/leases"
+        return json.dumps(config)
+
+    def box(self, number: int, *ports: PortMapping, network: str = "one", gateway: str = "10.71.0.1/24") -> Box:
+        container_id = f"{number:x}" * 64
+        path = f"{self.directory}/run/netns/{container_id}"
+        request = NetworkRequest(
+            container_id=container_id,
+            container_name=f"c{number}",
+            namespace=self.host.namespace,
+            network=network,
+            interface="eth0",
+            netns_path=path,
+            conflist=self.network(network, gateway),
+            ports=ports,
+        )
+        netns.create(path)
+        token = bridge.plan_network(request).undo_token
+        box = Box(path, request, bridge.setup_network(request, token, self.host))  # type: ignore[arg-type]
+        self._boxes.append(box)
+        return box
+
+    def remove(self, box: Box) -> None:
+        assert box.request is not None
+        self._boxes.remove(box)
+        bridge.cleanup(bridge.plan_network(box.request).undo_token, self.host)  # type: ignore[arg-type]
+        netns.release(box.path)
+        box.close()
+
+    def here(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+        made = socket.socket(socket.AF_INET, kind)
+        made.settimeout(5)
+        return made
+
+    def close(self) -> None:
+        for box in list(self._boxes):
+            self.remove(box)
+        netns.release(self.far.path)
+        self.far.close()
+        self.host.close()
+        subprocess.run(["umount", f"{self.directory}/run/netns"], check=True)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    assert libc.unshare(_CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    try:
+        sh("ip link set lo up")
+        made = World(tmp_path)
+        try:
+            yield made
+        finally:
+            made.close()
+    finally:
+        assert libc.setns(home, _CLONE_NEWNET) == 0
+        os.close(home)
+
+
+def seen_from(client: socket.socket, address: str, port: int, server: socket.socket) -> str:
+    """Connect, and return the address under which the server sees the client."""
+    with client, server:
+        client.connect((address, port))
+        connection, peer = server.accept()
+        connection.close()
+        return str(peer[0])
+
+
+def is_dropped(client: socket.socket, address: str, port: int) -> bool:
+    client.settimeout(DROPPED_S)
+    with client:
+        try:
+            client.connect((address, port))
+        except TimeoutError:
+            return True
+        return False
+
+
+def web(host_port: int = 8080, **fields: Any) -> PortMapping:
+    return PortMapping(container_port=80, host_port=host_port, **fields)
+
+
+def test_a_published_port_answers_on_loopback_and_on_the_hosts_address(world: World) -> None:
+    box = world.box(1, web())
+    assert seen_from(world.here(), "127.0.0.1", 8080, box.listen(80)) == "10.71.0.1"
+    assert seen_from(world.here(), HOST, 8080, box.listen(80)) == HOST
+
+
+def test_outside_addresses_are_kept(world: World) -> None:
+    box = world.box(1, web())
+    assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR
+
+
+def test_containers_reach_each_other_and_published_ports_of_each_other(world: World) -> None:
+    one, two = world.box(1, web()), world.box(2)
+    assert seen_from(two.dial(), one.address, 80, one.listen(80)) == two.address
+    seen_from(two.dial(), HOST, 8080, one.listen(80))
+    seen_from(two.dial(), "10.71.0.1", 8080, one.listen(80))
+
+
+def test_a_container_reaches_its_own_published_port(world: World) -> None:
+    box = world.box(1, web())
+    assert seen_from(box.dial(), HOST, 8080, box.listen(80)) == "10.71.0.1"
+
+
+def test_containers_go_out_under_the_hosts_address(world: World) -> None:
+    box = world.box(1)
+    assert seen_from(box.dial(), FAR, 99, world.far.listen(99)) == HOST
+
+
+def test_a_port_bound_to_loopback_is_not_open_outside(world: World) -> None:
+    box = world.box(1, web(host_ip="127.0.0.1"))
+    server = box.listen(80)
+    with pytest.raises(ConnectionRefusedError), world.far.dial() as client:
+        client.connect((HOST, 8080))
+    seen_from(world.here(), "127.0.0.1", 8080, server)
+
+
+def test_a_port_bound_to_one_address_answers_there_only(world: World) -> None:
+    box = world.box(1, web(host_ip=HOST))
+    assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR
+    with pytest.raises(ConnectionRefusedError), world.here() as client:
+        client.connect(("127.0.0.1", 8080))
+
+
+def test_what_is_not_published_is_closed_to_the_outside(world: World) -> None:
+    box = world.box(1, web())
+    with box.listen(81):
+        assert is_dropped(world.far.dial(), box.address, 81)
+
+
+def test_networks_are_closed_to_each_other_but_for_published_ports(world: World) -> None:
+    one, two = world.box(1, web()), world.box(2, network="two", gateway="10.72.0.1/24")
+    with one.listen(81):
+        assert is_dropped(two.dial(), one.address, 81)
+    seen_from(two.dial(), HOST, 8080, one.listen(80))
+
+
+def test_the_hosts_loopback_is_closed_to_containers(world: World) -> None:
+    box = world.box(1, web())
+    # A container cannot normally send this; one with NET_ADMIN can.
+    box.sh("sh -c 'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet'")
+    box.sh("ip addr flush dev lo")
+    box.sh("ip route add 127.0.0.0/8 via 10.71.0.1 src " + box.address)
+    with world.here() as server:
+        server.bind(("127.0.0.1", 9999))
+        server.listen()
+        assert is_dropped(box.dial(), "127.0.0.1", 9999)
+        sh("nft flush chain inet pyctl raw")
+        assert not is_dropped(box.dial(), "127.0.0.1", 9999)  # it is our rule that keeps it out
+
+
+def test_udp_ports_are_published_and_flows_follow_the_port(world: World) -> None:
+    port = PortMapping(container_port=53, host_port=5353, protocol="udp")
+    first = world.box(1, port)
+    with world.far.dial(socket.SOCK_DGRAM) as client:
+        with first.listen(53, socket.SOCK_DGRAM) as server:
+            client.sendto(b"one", (HOST, 5353))
+            _, peer = server.recvfrom(10)
+            assert peer[0] == FAR
+            server.sendto(b"answer", peer)
+            assert client.recvfrom(10) == (b"answer", (HOST, 5353))
+        world.remove(first)
+        second = world.box(2, port)
+        with second.listen(53, socket.SOCK_DGRAM) as server:
+            client.sendto(b"two", (HOST, 5353))  # the same flow: the kernel would send it to the first container
+            assert server.recvfrom(10)[0] == b"two"
+
+
+def test_an_automatic_port_is_from_the_ephemeral_range_and_works(world: World) -> None:
+    box = world.box(1, web(0))
+    assert seen_from(world.here(), "127.0.0.1", box.port(), box.listen(80)) == "10.71.0.1"
+
+
+def test_a_pool_gives_its_first_free_port(world: World) -> None:
+    with world.here() as taken:
+        taken.bind(("0.0.0.0", 8080))
+        taken.listen()
+        box = world.box(1, web(8080, host_port_end=8082))
+        assert box.port() == 8081
+        assert world.box(2, web(8080, host_port_end=8082)).port() == 8082
+
+
+def test_a_firewall_that_drops_forwarded_packets_lets_ours_through(world: World) -> None:
+    sh("iptables -P FORWARD DROP && iptables -A FORWARD -j DROP")
+    one, two = world.box(1, web()), world.box(2)
+    assert seen_from(world.far.dial(), HOST, 8080, one.listen(80)) == FAR
+    assert seen_from(two.dial(), FAR, 99, world.far.listen(99)) == HOST
+    seen_from(two.dial(), HOST, 8080, one.listen(80))
+    with one.listen(81):
+        assert is_dropped(world.far.dial(), one.address, 81)
+    assert sh("iptables -S FORWARD").count("pyctl:br-one") == 2  # iptables can still read its chain
+
+
+def test_rules_that_somebody_flushed_come_back_for_everyone(world: World) -> None:
+    one = world.box(1, web())
+    sh("nft flush ruleset")
+    two = world.box(2, web(8081))
+    assert seen_from(world.far.dial(), HOST, 8080, one.listen(80)) == FAR
+    assert seen_from(world.far.dial(), HOST, 8081, two.listen(80)) == FAR
+
+
+def test_a_table_of_another_version_is_replaced(world: World) -> None:
+    sh("nft add table inet pyctl && nft add chain inet pyctl v0")
+    box = world.box(1, web())
+    assert seen_from(world.here(), "127.0.0.1", 8080, box.listen(80)) == "10.71.0.1"
+
+
+def test_twenty_ports_are_one_transaction(world: World) -> None:
+    ports = [PortMapping(container_port=80 + n, host_port=8000 + n) for n in range(20)]
+    box = world.box(1, *ports)
+    seen_from(world.here(), "127.0.0.1", 8019, box.listen(99))
+
+
+def test_nothing_is_left_but_the_bridge_and_the_table(world: World) -> None:
+    boxes = [world.box(n, web(8000 + n), PortMapping(container_port=53, protocol="udp", host_ip="127.0.0.1")) for n in (1, 2)]
+    for box in boxes:
+        world.remove(box)
+    table = _nft.Table(f"{world.host.runtime_dir}/ports")
+    assert [name for name in ("ports4", "bound4") if table._elements(name, b"")] == []
+    table.close()
+    assert os.listdir(f"{world.host.runtime_dir}/ports") == []
+    assert sorted(os.listdir(f"{world.directory}/leases/one")) == ["last_reserved_ip.0", "lock"]
+    with world.here() as free:
+        free.bind(("0.0.0.0", 8001))
+
+
+def test_the_calling_thread_never_leaves_its_namespace(world: World) -> None:
+    before = os.stat("/proc/thread-self/ns/net").st_ino
+    world.box(1, web())
+    assert os.stat("/proc/thread-self/ns/net").st_ino == before
