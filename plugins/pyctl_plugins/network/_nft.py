@@ -146,48 +146,40 @@ class Table:
             PyctlError: nft refused.
         """
         about = f"{','.join(subnets)} masquerade={int(masquerade)} closed={int(closed)}"
-        for _attempt in range(8):
-            if self._knows(bridge, about):
-                return
-            script = ""
-            present = self._exists(_GETTABLE, _INET, "")
-            current = present and self._exists(_GETCHAIN, _INET, _VERSION)
-            if present and not current:
-                script += "delete table inet pyctl\n"
-            if not current:
-                script += _LAYOUT
-            elif self._knows(bridge, None):  # the same bridge with other settings
-                script += f'delete element inet pyctl bridges {{ "{bridge}" }}\n'
-                script += f'add element inet pyctl closed {{ "{bridge}" }}\ndelete element inet pyctl closed {{ "{bridge}" }}\n'
-            script += _network(bridge, subnets, about, masquerade=masquerade, closed=closed)
-            refusal = run_nft(script)
-            if refusal and current:
-                raise PyctlError(f"nft refused the rules of bridge {bridge}: {refusal}")
-            if not refusal and not current:
-                self._apply_records()
-            # A refusal without a table may be a race that somebody else won: look again.
-        raise PyctlError(f"nft refused pyctl's table: {refusal}")
+        if self._knows(bridge, about):
+            return
+        from pyctl_plugins.network import _records
+
+        held = _records.lock(self._records)
+        try:
+            if not self._knows(bridge, about):  # nobody was faster
+                self._introduce(bridge, subnets, about, masquerade=masquerade, closed=closed)
+        finally:
+            os.close(held)
 
     def let_forward(self, bridge: str, families: Iterable[str] = ("ip",)) -> None:
         """Where the host filters forwarded packets (Docker's DROP), let this bridge's pass: our table decides the rest."""
         comment = f"pyctl:{bridge}"
         for name in families:
-            family = _IP6 if name == "ip6" else _IP
-            if not self._exists(_GETCHAIN, family, "FORWARD", "filter"):
+            if self._lets_forward(name, comment):
                 continue
-            query = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, "FORWARD")
-            rules = self._netlink.dump(Message(_GETRULE, 0, query))
-            if sum(comment.encode() + b"\0" in rule for rule in rules) >= 2:
-                continue
-            # Plain matches only: anything richer makes iptables call the whole chain incompatible.
-            refusal = run_nft(
-                "".join(
-                    f'insert rule {name} filter FORWARD {direction} "{bridge}" counter accept comment "{comment}"\n'
-                    for direction in ("iifname", "oifname")
+            from pyctl_plugins.network import _records
+
+            held = _records.lock(self._records)
+            try:
+                if self._lets_forward(name, comment):
+                    continue
+                # Plain matches only: anything richer makes iptables call the whole chain incompatible.
+                refusal = run_nft(
+                    "".join(
+                        f'insert rule {name} filter FORWARD {direction} "{bridge}" counter accept comment "{comment}"\n'
+                        for direction in ("iifname", "oifname")
+                    )
                 )
-            )
-            if refusal:
-                raise PyctlError(f"nft refused to let {bridge} through {name} filter FORWARD: {refusal}")
+                if refusal:
+                    raise PyctlError(f"nft refused to let {bridge} through {name} filter FORWARD: {refusal}")
+            finally:
+                os.close(held)
 
     def add(self, token: str, elements: Sequence[Element]) -> None:
         """Publish ports in one transaction; repeating it changes nothing.
@@ -220,6 +212,31 @@ class Table:
             except FileNotFoundError:
                 return self.remove(token)  # somebody removed one of them meanwhile
         return found
+
+    def _introduce(self, bridge: str, subnets: Sequence[str], about: str, *, masquerade: bool, closed: bool) -> None:
+        script = ""
+        present = self._exists(_GETTABLE, _INET, "")
+        current = present and self._exists(_GETCHAIN, _INET, _VERSION)
+        if present and not current:
+            script += "delete table inet pyctl\n"
+        if not current:
+            script += _LAYOUT
+        elif self._knows(bridge, None):  # the same bridge with other settings
+            script += f'delete element inet pyctl bridges {{ "{bridge}" }}\n'
+            script += f'add element inet pyctl closed {{ "{bridge}" }}\ndelete element inet pyctl closed {{ "{bridge}" }}\n'
+        refusal = run_nft(script + _network(bridge, subnets, about, masquerade=masquerade, closed=closed))
+        if refusal:
+            raise PyctlError(f"nft refused the rules of bridge {bridge}: {refusal}")
+        if not current:
+            self._apply_records()
+
+    def _lets_forward(self, name: str, comment: str) -> bool:
+        family = _IP6 if name == "ip6" else _IP
+        if not self._exists(_GETCHAIN, family, "FORWARD", "filter"):
+            return True  # nobody filters there
+        query = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, "FORWARD")
+        rules = self._netlink.dump(Message(_GETRULE, 0, query))
+        return sum(comment.encode() + b"\0" in rule for rule in rules) >= 2
 
     def _apply_records(self) -> None:
         from pyctl_plugins.network import _records

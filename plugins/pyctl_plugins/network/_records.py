@@ -5,11 +5,20 @@ They live under the runtime directory, so a reboot, which loses the rules too, e
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+def lock(directory: str) -> int:
+    """Hold the directory against others who repair the rules; close the descriptor to let go."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    held = os.open(os.path.join(directory, ".lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    return held
 
 
 def write(directory: str, token: str, lines: Sequence[str]) -> None:
@@ -37,7 +46,7 @@ def read_all(directory: str) -> Iterator[tuple[str, list[str]]]:
     except FileNotFoundError:
         return
     for name in names:
-        if name.endswith(".tmp"):
+        if name.endswith(".tmp") or name.startswith("."):
             continue
         try:
             with open(os.path.join(directory, name)) as file:
