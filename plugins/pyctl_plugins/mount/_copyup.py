@@ -61,7 +61,7 @@ def inside(root: str, path: str) -> str:
         if part in (".", ""):
             continue
         if part == "..":
-            resolved = os.path.dirname(resolved)
+            resolved = resolved.rpartition("/")[0]
             continue
         candidate = f"{resolved}/{part}"
         try:

@@ -1,0 +1,65 @@
+"""Locks and whole-file writes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from pyctl.state.locks import Lock, is_temporary, lock_directory, write_atomic
+
+
+def test_a_held_lock_excludes_everybody_else_in_this_process_too(tmp_path: Path) -> None:
+    with lock_directory(str(tmp_path / "d")), pytest.raises(BlockingIOError):
+        Lock(str(tmp_path / "d"), blocking=False)
+    Lock(str(tmp_path / "d"), blocking=False).release()
+
+
+def test_shared_locks_stand_side_by_side(tmp_path: Path) -> None:
+    with Lock(str(tmp_path), shared=True), Lock(str(tmp_path), shared=True, blocking=False):
+        pass
+
+
+def test_the_lock_is_a_flock_on_the_directory_itself(tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            Lock(str(tmp_path), blocking=False)
+    finally:
+        os.close(fd)
+
+
+def test_a_missing_target_becomes_a_file_of_0600(tmp_path: Path) -> None:
+    with Lock(str(tmp_path / "lock")):
+        pass
+    facts = os.stat(tmp_path / "lock")
+    assert stat.S_ISREG(facts.st_mode) and stat.S_IMODE(facts.st_mode) == 0o600
+
+
+def test_releasing_twice_is_fine(tmp_path: Path) -> None:
+    lock = Lock(str(tmp_path))
+    lock.release()
+    lock.release()
+
+
+def test_a_write_replaces_the_whole_file_with_the_mode_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old and longer")
+    write_atomic(str(path), "new", mode=0o644)
+    assert path.read_text() == "new" and stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "dir" / "x").mkdir(parents=True)
+    with pytest.raises(OSError):
+        write_atomic(str(tmp_path / "dir"), b"x")
+    assert os.listdir(tmp_path) == ["dir"]
+
+
+def test_unfinished_writes_are_recognised() -> None:
+    assert is_temporary(".tmp-volume.json123") and not is_temporary("volume.json")
