@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyctl_hookspecs import ConflictError, Descriptor, NotFoundError, PullProgress, PyctlError, UnavailableError
 from pyctl_hookspecs.errors import CancelledError
+from pyctl_hookspecs.manifests import INDEX_TYPES, MANIFEST_TYPES
 from pyctl_plugins.image._hosts import PULL, RESOLVE
 from pyctl_plugins.image._http import RefusedError, Session
-from pyctl_plugins.image._manifests import INDEX_TYPES, MANIFEST_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from threading import Thread
 
     from pyctl_hookspecs import Host
+    from pyctl_hookspecs.manifests import Index, Manifest
     from pyctl_hookspecs.references import Reference
     from pyctl_plugins.image._fetch import Repository, Watch
-    from pyctl_plugins.image._manifests import Index, Manifest
 
 
 @hookimpl
@@ -60,10 +60,10 @@ class _Pull:
         self._source = {f"containerd.io/distribution.source.{reference.domain}": reference.path}
 
     def run(self) -> ResolvedImage:
-        from pyctl_plugins.image import _manifests
+        from pyctl_hookspecs import manifests
 
         top = self._document(Descriptor(media_type="", digest="", size_bytes=0), self._reference.digest or self._reference.tag)
-        if isinstance(top, _manifests.Index):
+        if isinstance(top, manifests.Index):
             done = [self._image(self._nested(child)) for child in self._chosen(top)]
             first = next((image for image in done if image is not None), None)
             if first is None:
@@ -76,26 +76,26 @@ class _Pull:
         return first.replace(target=top.target)
 
     def _chosen(self, index: Index) -> list[Descriptor]:
-        from pyctl_plugins.image import _platforms
+        from pyctl_hookspecs import platforms
 
         if self._request.all_platforms:
-            here = _platforms.host_platform()
-            return sorted(index.manifests, key=lambda manifest: _platforms.rank(manifest.platform, here) % 99)
-        wanted = self._request.platforms or (_platforms.host_platform(),)
-        return list(dict.fromkeys(index.choose(_platforms.normalise(platform)) for platform in wanted))
+            here = platforms.host_platform()
+            return sorted(index.manifests, key=lambda manifest: platforms.rank(manifest.platform, here) % 99)
+        wanted = self._request.platforms or (platforms.host_platform(),)
+        return list(dict.fromkeys(index.choose(platforms.normalise(platform)) for platform in wanted))
 
     def _nested(self, child: Descriptor) -> Manifest:
-        from pyctl_plugins.image import _manifests
+        from pyctl_hookspecs import manifests
 
         document = self._document(child, child.digest)
-        while isinstance(document, _manifests.Index):
+        while isinstance(document, manifests.Index):
             chosen = self._chosen(document)[0]
             document = self._document(chosen, chosen.digest)
         return document
 
     def _document(self, known: Descriptor, target: str) -> Manifest | Index:
         """Manifest or index, stored with the labels that hold what it points at."""
-        from pyctl_plugins.image import _manifests
+        from pyctl_hookspecs import manifests
 
         content = self._host.content
         self._watch.check()
@@ -105,8 +105,8 @@ class _Pull:
         else:
             found, body = self._repository.manifest(target)
             found = found.replace(platform=known.platform, annotations=known.annotations)
-        document = _manifests.read(found, body)
-        kind = "index" if isinstance(document, _manifests.Index) else "manifest"
+        document = manifests.read(found, body)
+        kind = "index" if isinstance(document, manifests.Index) else "manifest"
         labels = {**document.labels(), **self._source}
         if content.size_bytes(found.digest) is not None:
             content.label(found.digest, labels)
@@ -155,20 +155,21 @@ class _Pull:
         )
 
     def _is_wanted_unpacked(self, manifest: Manifest) -> bool:
-        from pyctl_plugins.image import _platforms
+        from pyctl_hookspecs import platforms
 
         platform = manifest.target.platform
-        return not self._request.all_platforms or not platform or _platforms.rank(platform, _platforms.host_platform()) >= 0
+        return not self._request.all_platforms or not platform or platforms.rank(platform, platforms.host_platform()) >= 0
 
     def _config(self, manifest: Manifest, *, only: bool) -> str:
-        from pyctl_plugins.image import _fetch, _manifests, _platforms
+        from pyctl_hookspecs import manifests, platforms
+        from pyctl_plugins.image import _fetch
 
         _fetch.fetch(self._repository, self._host.content, manifest.config, "config", self._source, self._watch)
         platform = manifest.target.platform
         if manifest.is_runnable:
-            platform = _manifests.config_platform(self._host.content.read(manifest.config.digest)) or platform
-        asked = tuple(_platforms.normalise(wanted) for wanted in self._request.platforms)
-        if only and asked and not any(_platforms.rank(platform, wanted) >= 0 for wanted in asked):
+            platform = manifests.config_platform(self._host.content.read(manifest.config.digest)) or platform
+        asked = tuple(platforms.normalise(wanted) for wanted in self._request.platforms)
+        if only and asked and not any(platforms.rank(platform, wanted) >= 0 for wanted in asked):
             # An image without an index is taken as it is, unless a platform was asked for.
             message = f"image with reference {self._reference.familiar} was found but does not provide the specified platform"
             raise NotFoundError("image", self._reference.familiar, message=f"{message} ({asked[0]})")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl_hookspecs import InvalidArgumentError
-from pyctl_plugins.image import _platforms as platforms
+from pyctl_hookspecs import InvalidArgumentError, platforms
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs import InvalidArgumentError
+from pyctl_hookspecs.errors import InvalidArgumentError
 
 _MACHINES = {
     "x86_64": "amd64",

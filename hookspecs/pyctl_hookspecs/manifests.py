@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs import Descriptor, NotFoundError, PyctlError, Record, UnsupportedError
-from pyctl_hookspecs.errors import InvalidArgumentError
+from pyctl_hookspecs import platforms
+from pyctl_hookspecs.errors import InvalidArgumentError, NotFoundError, PyctlError, UnsupportedError
+from pyctl_hookspecs.records import Record
 from pyctl_hookspecs.references import check_digest
-from pyctl_plugins.image import _platforms
+from pyctl_hookspecs.resolve_image import Descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Index(Record):
         Raises:
             NotFoundError: in Docker's words.
         """
-        ranked = [(_platforms.rank(manifest.platform, wanted), n) for n, manifest in enumerate(self.manifests)]
+        ranked = [(platforms.rank(manifest.platform, wanted), n) for n, manifest in enumerate(self.manifests)]
         fitting = [pair for pair in ranked if pair[0] >= 0]
         if not fitting:
             raise NotFoundError("image", wanted, message=f"no matching manifest for {wanted} in the manifest list entries")
@@ -116,6 +117,6 @@ def _descriptor(item: Any) -> Descriptor:
 def _joined(platform: Any) -> str:
     words = [platform.get("os") or "linux", platform.get("architecture") or "unknown", platform.get("variant")]
     try:
-        return _platforms.normalise("/".join(str(word) for word in words if word))
+        return platforms.normalise("/".join(str(word) for word in words if word))
     except InvalidArgumentError:
         return "unknown/unknown"
