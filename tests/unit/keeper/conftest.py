@@ -72,6 +72,20 @@ class Keeper:
         return path.read_text() if path.exists() else ""
 
 
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """These tests wait for other processes; one that waits in vain fails instead of standing still."""
+
+    def give_up(number: int, frame: object) -> None:
+        raise TimeoutError("waited a minute for what did not happen")
+
+    old = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
 @pytest.fixture
 def keeper() -> Iterator[Keeper]:
     base = tempfile.mkdtemp(prefix="pyctl-", dir="/tmp")  # a socket's path must be short, and pytest's are not

@@ -15,7 +15,7 @@ from pyctl.keeper import client, log_uri
 from pyctl.keeper.wire import MAGIC
 
 if TYPE_CHECKING:
-    from .conftest import Keeper
+    from tests.unit.keeper.conftest import Keeper
 
 
 class Shim:
@@ -257,7 +257,7 @@ def test_what_was_left_in_the_spool_of_an_earlier_run_comes_first(keeper: Keeper
         out, writer = os.pipe()
         os.write(writer, text)
         named = {"data_root": keeper.data_root, "namespace": "ns", "container": "c1"}
-        client.hand_over(keeper.data_store, keeper.runtime_dir, pipes=[out], **named).close()  # type: ignore[arg-type]
+        client.hand_over(keeper.data_store, keeper.runtime_dir, pipes=[out], **named).close()
         os.close(out)
         if text == b"torn":
             keeper("ping")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Keeper
+    from tests.unit.keeper.conftest import Keeper
 
 
 class Init:
