@@ -66,8 +66,10 @@ def find_image(client: Client, text: str) -> Image:
     return _only(found, reference.familiar if reference is not None else text)
 
 
-def load_config(client: Client, image: Image, platform: str = "", *, any_platform: bool = False) -> ImageConfig:
-    """What the image is on ``platform`` (empty: this machine's).
+def load_config(
+    client: Client, image: Image, platform: str = "", *, any_platform: bool = False, cache_dir: str = ""
+) -> ImageConfig:
+    """What the image is on ``platform`` (empty: this machine's), from ``cache_dir`` if there is one and it knows.
 
     An image that is no index is taken as it is unless a platform was named. ``any_platform`` falls back
     to whatever platform is here.
@@ -76,6 +78,15 @@ def load_config(client: Client, image: Image, platform: str = "", *, any_platfor
         NotFoundError: not here for this platform, or incomplete.
         InvalidArgumentError: not a platform.
     """
+    if cache_dir and not any_platform:
+        from pyctl.ops import image_cache
+
+        known = image_cache.load(cache_dir, image.target.digest, platform)
+        if known is None:
+            known = load_config(client, image, platform)
+            image_cache.store(cache_dir, image.target.digest, platform, known)
+        return known
+
     from pyctl_hookspecs import platforms
 
     wanted = platforms.normalise(platform) if platform else ""

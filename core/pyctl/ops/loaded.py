@@ -49,7 +49,7 @@ def find_local(session: Session, text: str, platform: str) -> LoadedImage | None
 
     try:
         image = images.find_image(session.client, text)
-        loaded = images.load_config(session.client, image, platform)
+        loaded = images.load_config(session.client, image, platform, cache_dir=f"{session.paths.data_store}/cache/images")
         session.client.snapshots.stat(session.settings.snapshotter, loaded.chain_id)
     except NotFoundError:
         return None
