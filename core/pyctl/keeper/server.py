@@ -263,18 +263,27 @@ class Server:
 
     def _load_ports(self) -> None:
         for name in os.listdir(self._ports_dir):
-            if not name.endswith(".json"):
-                continue
-            try:
-                with open(f"{self._ports_dir}/{name}", "rb") as file:
-                    record = json.loads(file.read())
-                wanted = held_ports.parse(record["wanted"], json.loads)
-                self.ports.hold(name.removesuffix(".json"), wanted, held_ports.parse(record["held"], json.loads))
-            except held_ports.PortError as error:
+            if name.endswith(".json"):
+                self._hold_again(name, tries=20)
+
+    def _hold_again(self, name: str, tries: int) -> None:
+        """The keeper before us may be a dying process whose sockets are closed in the next moment."""
+        key = name.removesuffix(".json")
+        try:
+            with open(f"{self._ports_dir}/{name}", "rb") as file:
+                record = json.loads(file.read())
+            wanted = held_ports.parse(record["wanted"], json.loads)
+            self.ports.hold(key, wanted, held_ports.parse(record["held"], json.loads))
+        except FileNotFoundError:
+            return  # released meanwhile
+        except held_ports.PortError as error:
+            if tries:
+                self.loop.later(0.05, lambda: self._hold_again(name, tries - 1))
+            else:
                 self.notes.write(f"{name}: cannot hold its ports again: {error}")
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                self.notes.write(f"ports {name} are damaged and dropped: {error!r}")
-                os.unlink(f"{self._ports_dir}/{name}")
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            self.notes.write(f"ports {name} are damaged and dropped: {error!r}")
+            os.unlink(f"{self._ports_dir}/{name}")
 
 
 class Connection:

@@ -256,8 +256,9 @@ def test_what_was_left_in_the_spool_of_an_earlier_run_comes_first(keeper: Keeper
     for text in (b"torn", b"whole\n"):
         out, writer = os.pipe()
         os.write(writer, text)
-        named = {"data_root": keeper.data_root, "namespace": "ns", "container": "c1"}
-        client.hand_over(keeper.data_store, keeper.runtime_dir, pipes=[out], **named).close()
+        client.hand_over(
+            keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root, namespace="ns", container="c1", pipes=[out]
+        ).close()
         os.close(out)
         if text == b"torn":
             keeper("ping")
