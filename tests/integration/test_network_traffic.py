@@ -52,8 +52,8 @@ class Box:
         assert self.attachment is not None
         return self.attachment.ports[index].host_port
 
-    def dial(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        made: socket.socket = _rtnetlink.in_namespace(self._fd, lambda: socket.socket(socket.AF_INET, kind))
+    def dial(self, kind: socket.SocketKind = socket.SOCK_STREAM, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+        made: socket.socket = _rtnetlink.in_namespace(self._fd, lambda: socket.socket(family, kind))
         made.settimeout(5)
         return made
 
@@ -99,7 +99,9 @@ class World:
         config["plugins"][0]["ipam"]["dataDir"] = f"{self.directory}/leases"
         return json.dumps(config)
 
-    def box(self, number: int, *ports: PortMapping, network: str = "one", gateway: str = "10.71.0.1/24") -> Box:
+    def box(
+        self, number: int, *ports: PortMapping, network: str = "one", gateway: str = "10.71.0.1/24", conflist: str = ""
+    ) -> Box:
         container_id = f"{number:x}" * 64
         path = f"{self.directory}/run/netns/{container_id}"
         request = NetworkRequest(
@@ -109,7 +111,7 @@ class World:
             network=network,
             interface="eth0",
             netns_path=path,
-            conflist=self.network(network, gateway),
+            conflist=conflist or self.network(network, gateway),
             ports=ports,
         )
         netns.create(path)
@@ -305,10 +307,66 @@ def test_a_table_of_another_version_is_replaced(world: World) -> None:
     assert seen_from(world.here(), "127.0.0.1", 8080, box.listen(80)) == "10.71.0.1"
 
 
+def test_cni_binaries_and_pyctl_share_a_network(world: World) -> None:
+    directory = next(path for path in ("/usr/lib/cni", "/opt/cni/bin") if os.path.exists(f"{path}/bridge"))
+    mine = world.box(1, web())
+    assert mine.request is not None
+    config = json.loads(mine.request.conflist)
+    plugin = {**config["plugins"][0], "name": "one", "cniVersion": "0.4.0"}
+    path = f"{world.directory}/run/netns/theirs"
+    netns.create(path)
+    names = {"CNI_CONTAINERID": "suite-theirs", "CNI_NETNS": path, "CNI_IFNAME": "eth0", "CNI_PATH": directory}
+    environment = {**os.environ, **names}
+
+    def cni(command: str) -> str:
+        done = subprocess.run(
+            [f"{directory}/bridge"],
+            input=json.dumps(plugin),
+            env={**environment, "CNI_COMMAND": command},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    given = json.loads(cni("ADD"))["ips"][0]["address"].partition("/")[0]
+    theirs = Box(path)
+    try:
+        assert given == "10.71.0.3"
+        assert seen_from(theirs.dial(), mine.address, 80, mine.listen(80)) == given
+        later = world.box(2)
+        assert later.address == "10.71.0.4"
+        cni("DEL")
+        assert sorted(os.listdir(f"{world.directory}/leases/one"))[:2] == [mine.address, later.address]
+        assert seen_from(world.far.dial(), HOST, 8080, mine.listen(80)) == FAR
+    finally:
+        theirs.close()
+        netns.release(path)
+
+
 def test_twenty_ports_are_one_transaction(world: World) -> None:
     ports = [PortMapping(container_port=80 + n, host_port=8000 + n) for n in range(20)]
     box = world.box(1, *ports)
     seen_from(world.here(), "127.0.0.1", 8019, box.listen(99))
+
+
+def test_ipv6_is_published_and_reached(world: World) -> None:
+    sh("sysctl -qw net.ipv6.conf.far0.accept_dad=0 && ip addr add fd01::1/64 dev far0 nodad")
+    world.far.sh("ip addr add fd01::2/64 dev eth0 nodad")
+    config = json.loads(world.network("six", "10.73.0.1/24"))
+    ipam = config["plugins"][0]["ipam"]
+    ipam["ranges"].append([{"subnet": "fd73::/64", "gateway": "fd73::1"}])
+    ipam["routes"].append({"dst": "::/0"})
+    box = world.box(1, web(host_ip="::"), conflist=json.dumps(config))
+    client, server = world.far.dial(family=socket.AF_INET6), box.dial(family=socket.AF_INET6)
+    server.bind(("::", 80))
+    server.listen()
+    assert seen_from(client, "fd01::1", 8080, server) == "fd01::2"
+    client, server = box.dial(family=socket.AF_INET6), world.far.dial(family=socket.AF_INET6)
+    server.bind(("::", 99))
+    server.listen()
+    assert seen_from(client, "fd01::2", 99, server) == "fd01::1"
 
 
 def test_nothing_is_left_but_the_bridge_and_the_table(world: World) -> None:

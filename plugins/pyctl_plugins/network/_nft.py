@@ -196,10 +196,7 @@ class Table:
         self._change(_NEWELEMENT, CREATE, elements, token[-120:])
 
     def remove(self, token: str) -> list[Element]:
-        """Take back every port of a token, and say which. Finds them by comment, so it needs no memory."""
-        from pyctl_plugins.network import _records
-
-        _records.remove(self._records, token)
+        """Take back every port of a token, and say which. Finds them by comment; the record is left to the caller."""
         comment = token[-120:]
         found = []
         for name in _MAPS:

@@ -78,6 +78,7 @@ def cleanup(undo_token: str, host: Host) -> None:
         from pyctl_plugins.network import _ports
 
         _ports.release(owner.removeprefix(f"{host.namespace}-"), host.namespace, host)
+    _records.remove(_records_dir(host), undo_token)  # last: a second try must know that there were ports
 
 
 def _connect(
