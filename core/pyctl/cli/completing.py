@@ -81,9 +81,7 @@ def _command_of(words: Sequence[str]) -> tuple[str, list[str]]:
     return path, list(words[index:])
 
 
-def _of_command(
-    target: str, rest: Sequence[str], current: str, names: Callable[[str], Sequence[str]]
-) -> list[tuple[str, str]]:
+def _of_command(target: str, rest: Sequence[str], current: str, names: Callable[[str], Sequence[str]]) -> list[tuple[str, str]]:
     from importlib import import_module
 
     module, _, attribute = target.partition(":")
@@ -115,9 +113,7 @@ def _of_command(
     return _positional(signature, count, current, names)
 
 
-def _positional(
-    signature: Signature, count: int, current: str, names: Callable[[str], Sequence[str]]
-) -> list[tuple[str, str]]:
+def _positional(signature: Signature, count: int, current: str, names: Callable[[str], Sequence[str]]) -> list[tuple[str, str]]:
     if not signature.positionals:
         return []
     parameter, takes_rest = signature.positionals[min(count, len(signature.positionals) - 1)]

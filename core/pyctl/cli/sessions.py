@@ -10,9 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
+    from typing import TextIO
 
     from pyctl.ops.session import Session
     from pyctl.ops.settings import Settings
+    from pyctl_hookspecs.resolve_image import PullProgress
 
 
 class session_for:
@@ -55,3 +57,29 @@ def echo_batch(results: Iterable[tuple[str, object]]) -> int:
         else:
             echo(name)
     return code
+
+
+class pull_progress:
+    """``with pull_progress(session, style, stream) as progress``: shows a pull, after what has to be said first.
+
+    ``is_newer`` says afterwards whether anything had to be fetched.
+    """
+
+    def __init__(self, session: Session, style: str, stream: TextIO) -> None:
+        from pyctl.cli.output.progress import progress_view
+
+        self._session = session
+        self._view = progress_view(style, stream)
+        self.is_newer = False
+
+    def __call__(self, event: PullProgress) -> None:
+        show_notices(self._session)
+        self.is_newer = self.is_newer or event.state == "downloaded"
+        self._view(event)
+
+    def __enter__(self) -> pull_progress:
+        self._view.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._view.__exit__(kind, error, trace)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from pyctl.cli.container_options import CreateOptions, RunOptions, container_options
-from pyctl.cli.sessions import echo, session_for, show_notices
+from pyctl.cli.sessions import echo, pull_progress, session_for, show_notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ def run(settings: Settings, options: RunOptions, image: str, command: tuple[str,
     with session_for(settings) as session:
         if options.dry_run:
             return _show_plan(session, asked, options.dry_run, start=True)
-        result = ops.run(session, asked)
+        with pull_progress(session, "quiet" if options.quiet else "auto", sys.stderr) as progress:
+            result = ops.run(session, asked, progress)
         show_notices(session)
         if options.detach:
             echo(result.container_id)
@@ -35,7 +38,8 @@ def create(settings: Settings, options: CreateOptions, image: str, command: tupl
     with session_for(settings) as session:
         if options.dry_run:
             return _show_plan(session, asked, options.dry_run, start=False)
-        result = ops.create(session, asked)
+        with pull_progress(session, "quiet" if options.quiet else "auto", sys.stderr) as progress:
+            result = ops.create(session, asked, progress)
         show_notices(session)
         echo(result.container_id)
     return 0

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 STYLES = ("auto", "tty", "plain", "json", "quiet")
+_COMPLETE = ("exists", "downloaded", "done")
+_REDRAW_S = 0.1
 _WORDS = {
     "waiting": "Pulling fs layer",
     "downloading": "Downloading",
@@ -89,36 +91,67 @@ def _quiet(event: PullProgress) -> str:
 
 
 class _Bars:
-    """A bar per layer with bytes, rate and state."""
+    """A bar per layer with bytes, rate and state; drawn by the events themselves, so that no thread outlives the pull.
+
+    What follows a pull (a container's own terminal, for ``run``) must find the screen left alone: the bars end by
+    themselves once every layer that was heard of is here.
+    """
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # 60 ms; only for people who watch
+        self._stream = stream
+        self._progress: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._pending: set[str] = set()
+        self._drawn_at = 0.0
+
+    def __call__(self, event: PullProgress) -> None:
+        if event.kind != "layer":
+            return
+        from time import monotonic
+
+        if self._progress is None:
+            self._begin()
+        word = _WORDS.get(event.state, event.state)
+        total = event.total_bytes or None
+        if event.digest not in self._tasks:
+            self._tasks[event.digest] = self._progress.add_task(short_digest(event.digest), total=total, state=word)
+        is_here = event.state in _COMPLETE
+        done = event.total_bytes if is_here and event.total_bytes else event.done_bytes
+        self._progress.update(self._tasks[event.digest], completed=done, total=total, state=word)
+        if not is_here:
+            self._pending.add(event.digest)
+        else:
+            self._pending.discard(event.digest)
+            if not self._pending:
+                self._end()
+                return
+        if monotonic() - self._drawn_at > _REDRAW_S:
+            self._drawn_at = monotonic()
+            self._progress.refresh()
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._end()
+
+    def _begin(self) -> None:
+        from rich.console import Console  # 60 ms; only for people who watch, and only once there is something to see
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+        self._tasks = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             TextColumn("{task.fields[state]:<17}"),
             BarColumn(bar_width=30),
             DownloadColumn(),
             TransferSpeedColumn(),
-            console=Console(file=stream),
+            console=Console(file=self._stream),
+            auto_refresh=False,
         )
-        self._tasks: dict[str, Any] = {}
-
-    def __call__(self, event: PullProgress) -> None:
-        if event.kind != "layer":
-            return
-        word = _WORDS.get(event.state, event.state)
-        total = event.total_bytes or None
-        if event.digest not in self._tasks:
-            self._tasks[event.digest] = self._progress.add_task(short_digest(event.digest), total=total, state=word)
-        is_complete = event.state in ("exists", "downloaded", "unpacking", "done")
-        done = event.total_bytes if is_complete and event.total_bytes else event.done_bytes
-        self._progress.update(self._tasks[event.digest], completed=done, total=total, state=word)
-
-    def __enter__(self) -> _Bars:
         self._progress.start()
-        return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._progress.stop()
+    def _end(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,28 @@
+"""``pyctl internal exited|restart``: what the keeper has done for it, by a process that may load containerd's client."""
+
+from __future__ import annotations
+
+from pyctl.cli.sessions import echo, session_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl.ops.settings import Settings
+
+
+def exited(settings: Settings, container: str) -> None:
+    """Deal with a container's exit; the last line printed tells the keeper when to start it again, if at all."""
+    import json
+
+    from pyctl.ops import ending as ops
+
+    with session_for(settings) as session:
+        delay_s = ops.exited(session, container)
+    echo(json.dumps({} if delay_s is None else {"restart_in_s": delay_s}))
+
+
+def restart(settings: Settings, container: str) -> None:
+    """Start a container again because its restart policy says so."""
+    from pyctl.ops import run as ops
+
+    with session_for(settings) as session:
+        ops.restart_by_policy(session, container)
