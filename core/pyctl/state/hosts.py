@@ -135,31 +135,47 @@ class HostsStore:
 
     def _rewrite(self) -> None:
         metas = self.metas()
+        peers = Peers(metas.values())
         for container_id, meta in metas.items():
             path = os.path.join(self._root, container_id, "hosts")
             try:
-                with open(path, "r+b") as file:
-                    old = file.read()
-                    new = with_region(old.decode(errors="surrogateescape"), region(meta, metas.values()))
-                    data = new.encode(errors="surrogateescape")
-                    if data != old:
-                        file.seek(0)
-                        file.write(data)  # one write, then cut: a reader never sees an empty file
-                        file.truncate()
+                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue  # made with a hosts file of its own
+            try:
+                old = _read_all(fd)
+                new = with_region(old.decode(errors="surrogateescape"), region(meta, peers)).encode(errors="surrogateescape")
+                if new != old:
+                    os.pwrite(fd, new, 0)  # one write, then cut: a reader never sees an empty file
+                    os.ftruncate(fd, len(new))
+            finally:
+                os.close(fd)
 
 
-def region(meta: Mapping[str, Any], everybody: Iterable[Mapping[str, Any]]) -> str:
+class Peers:
+    """The lines about everybody, made once per set of networks: with a hundred containers most sets are the same."""
+
+    def __init__(self, metas: Iterable[Mapping[str, Any]]) -> None:
+        self._lines: list[tuple[str, str]] = []
+        for meta in metas:
+            for network, result in (meta.get("Networks") or {}).items():
+                text = "".join(_line(address, _names(meta, network)) for address in addresses(result))
+                self._lines.append((network, text))
+        self._known: dict[frozenset[str], str] = {}
+
+    def of(self, networks: Iterable[str]) -> str:
+        """The lines about every container that shares one of these networks."""
+        key = frozenset(networks)
+        if key not in self._known:
+            self._known[key] = "".join(text for network, text in self._lines if network in key)
+        return self._known[key]
+
+
+def region(meta: Mapping[str, Any], peers: Peers) -> str:
     """The generated lines of one container's hosts file, without the markers."""
     lines = [_line("127.0.0.1", _LOCALHOST), _line("::1", _LOCALHOST)]
     lines += [_line(address, (host,)) for host, address in (meta.get("ExtraHosts") or {}).items()]
-    mine = meta.get("Networks") or {}
-    for peer in everybody:
-        for network, result in (peer.get("Networks") or {}).items():
-            if network in mine:
-                lines += [_line(address, _names(peer, network)) for address in addresses(result)]
-    return "".join(lines)
+    return "".join(lines) + peers.of(meta.get("Networks") or {})
 
 
 def with_region(text: str, generated: str) -> str:
@@ -198,3 +214,10 @@ def _names(meta: Mapping[str, Any], network: str) -> tuple[str, ...]:
 
 def _line(address: str, names: Iterable[str]) -> str:
     return f"{address:<15} {' '.join(names)}\n"
+
+
+def _read_all(fd: int) -> bytes:
+    data = b""
+    while piece := os.read(fd, 1 << 16):
+        data += piece
+    return data
