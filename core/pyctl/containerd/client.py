@@ -188,11 +188,22 @@ def _take(address: str) -> Transport:
     with _shared_lock:
         transport, users = _shared.get(address, (None, 0))
         if transport is None:
-            from pyctl.containerd.transport import GrpcTransport
-
-            transport = GrpcTransport(address)
+            transport = _open(address)
         _shared[address] = (transport, users + 1)
         return transport
+
+
+def _open(address: str) -> Transport:
+    """The light transport; grpcio for every call with ``PYCTL_TRANSPORT=grpc``."""
+    import os
+
+    if os.environ.get("PYCTL_TRANSPORT") == "grpc":
+        from pyctl.containerd.transport import GrpcTransport
+
+        return GrpcTransport(address)
+    from pyctl.containerd.unix_transport import UnixTransport
+
+    return UnixTransport(address)
 
 
 def _release(address: str) -> None:

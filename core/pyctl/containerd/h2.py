@@ -1,0 +1,283 @@
+"""HTTP/2 as far as a gRPC client on a Unix socket needs it: one connection, one call at a time.
+
+Frames are RFC 9113's, header compression RFC 7541's. We tell the daemon to keep no header table, so every header block
+stands alone: requests are literals, a successful answer is recognised by its bytes, and only another one costs the
+``hpack`` library (10 ms of import). Calls at the same time take connections of their own (``UnixTransport``).
+"""
+
+from __future__ import annotations
+
+import _socket
+from struct import pack, unpack_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
+END_STREAM, END_HEADERS, ACK, PADDED, PRIORITY = 0x1, 0x4, 0x1, 0x8, 0x20
+_MAX_FRAME = 16384
+_WINDOW = 1 << 30  # what may be under way to us: more than any answer
+_HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW = 1, 2, 4
+# grpc-status: 0 and an empty grpc-message, as Go's encoder writes them; behind a change of table size or not.
+_OK_BLOCK = bytes.fromhex("00889acac8b21234da8f0130" "00899acac8b5254207317f00")
+_PLAIN_OK = frozenset((_OK_BLOCK, b"\x20" + _OK_BLOCK))
+
+
+class StreamError(OSError):
+    """The connection broke, or the daemon reset the call. ``was_begun`` is False when it certainly never saw the request."""
+
+    def __init__(self, message: str, *, was_begun: bool = True) -> None:
+        super().__init__(message)
+        self.was_begun = was_begun
+
+
+class Connection:
+    """A connected socket that has said hello. Not for two threads at once."""
+
+    def __init__(self, path: str) -> None:
+        """Connect; the greeting goes out with the first call.
+
+        Raises:
+            OSError: nobody listens.
+        """
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            self._socket.connect(path)
+        except OSError:
+            self._socket.close()
+            raise
+        settings = pack(">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, _WINDOW)
+        self._unsent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings)
+        self._unsent += frame(WINDOW_UPDATE, 0, 0, pack(">I", _WINDOW - 65535))
+        self._buffer = b""
+        self._stream = -1
+        self._peer_window = 65535  # a new stream's
+        self._send_window = 0  # this stream's
+        self._connection_window = 65535
+        self._received = 0
+        self.is_usable = True
+
+    def set_timeout(self, timeout_s: float | None) -> None:
+        self._socket.settimeout(timeout_s)
+
+    def begin(self, headers: bytes, body: bytes) -> None:
+        """Send one request whole.
+
+        Raises:
+            StreamError: the connection is gone; nothing was begun.
+            TimeoutError: the daemon does not take it.
+        """
+        self._stream += 2
+        self._send_window = self._peer_window
+        stream = self._stream
+        out = [self._unsent, frame(HEADERS, END_HEADERS, stream, headers)]
+        self._unsent = b""
+        view = memoryview(body)
+        if len(body) <= min(self._send_window, self._connection_window):
+            while len(view) > _MAX_FRAME:
+                out.append(frame(DATA, 0, stream, view[:_MAX_FRAME]))
+                view = view[_MAX_FRAME:]
+            out.append(frame(DATA, END_STREAM, stream, view))
+            self._took(len(body))
+            self._send(b"".join(out), was_begun=False)
+            return
+        self._send(b"".join(out), was_begun=False)
+        while view:
+            room = min(self._send_window, self._connection_window, _MAX_FRAME)
+            if room <= 0:
+                self._next_frame()  # until a WINDOW_UPDATE makes room
+                continue
+            piece, view = view[:room], view[room:]
+            self._took(len(piece))
+            self._send(frame(DATA, 0 if view else END_STREAM, stream, piece))
+
+    def messages(self) -> Iterable[bytes]:
+        """The messages of the answer, then ``trailers``.
+
+        Raises:
+            StreamError: reset, or the connection broke.
+            TimeoutError: nothing came in time.
+        """
+        self.trailers = b""
+        pending = b""
+        while True:
+            kind, flags, stream, payload = self._next_frame()
+            if stream != self._stream:
+                continue  # the rest of a stream that was given up
+            if kind == DATA:
+                pending += _unpadded(flags, payload)
+                while len(pending) >= 5:
+                    (size,) = unpack_from(">I", pending, 1)
+                    if len(pending) < 5 + size:
+                        break
+                    yield pending[5 : 5 + size]
+                    pending = pending[5 + size :]
+            elif kind == HEADERS:
+                self.trailers = self._header_block(flags, payload)
+            elif kind == RST_STREAM:
+                raise StreamError(f"the daemon reset the call ({unpack_from('>I', payload)[0]})")
+            if flags & END_STREAM and kind in (DATA, HEADERS):
+                return
+
+    def status(self) -> tuple[int, str]:
+        """The gRPC status code and message of the answer that has ended."""
+        if self.trailers in _PLAIN_OK:
+            return 0, ""
+        from hpack import Decoder
+
+        decoder = Decoder()
+        decoder.max_header_list_size = 1 << 20
+        fields = dict(decoder.decode(self.trailers, raw=True))
+        code = fields.get(b"grpc-status")
+        if code is None:
+            return 2, f"the daemon answered without a gRPC status ({fields.get(b':status', b'?').decode()})"
+        return int(code), _percent_decoded(fields.get(b"grpc-message", b""))
+
+    def shutdown(self) -> None:
+        """Wake whoever waits in this connection; callable from any thread."""
+        self.is_usable = False
+        try:
+            self._socket.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            pass  # the daemon was faster
+
+    def close(self) -> None:
+        self.is_usable = False
+        self._socket.close()
+
+    def _took(self, size: int) -> None:
+        self._send_window -= size
+        self._connection_window -= size
+
+    def _send(self, data: bytes, *, was_begun: bool = True) -> None:
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            self.is_usable = False
+            raise
+        except OSError as error:
+            self.is_usable = False
+            raise StreamError(str(error), was_begun=was_begun) from error
+
+    def _header_block(self, flags: int, payload: bytes) -> bytes:
+        block = _unpadded(flags, payload)
+        if flags & PRIORITY:
+            block = block[5:]
+        while not flags & END_HEADERS:
+            _, flags, _, more = self._next_frame()
+            block += more
+        return block
+
+    def _next_frame(self) -> tuple[int, int, int, bytes]:
+        """The next frame that is about a stream; the connection's own are dealt with here."""
+        while True:
+            head = self._read(9)
+            size = int.from_bytes(head[:3], "big")
+            kind, flags = head[3], head[4]
+            stream = int.from_bytes(head[5:9], "big") & 0x7FFFFFFF
+            payload = self._read(size)
+            if kind == DATA:
+                self._account(size)
+            elif kind == SETTINGS:
+                if not flags & ACK:
+                    self._apply_settings(payload)
+                    self._send(frame(SETTINGS, ACK, 0, b""))
+                continue
+            elif kind == PING:
+                if not flags & ACK:
+                    self._send(frame(PING, ACK, 0, payload))
+                continue
+            elif kind == GOAWAY:
+                self.is_usable = False
+                last = unpack_from(">I", payload)[0] & 0x7FFFFFFF
+                if last < self._stream:
+                    raise StreamError("the daemon is going away", was_begun=False)
+                continue
+            elif kind == WINDOW_UPDATE:
+                (more,) = unpack_from(">I", payload)
+                if stream == 0:
+                    self._connection_window += more
+                elif stream == self._stream:
+                    self._send_window += more
+                return kind, 0, -1, b""
+            return kind, flags, stream, payload
+
+    def _apply_settings(self, payload: bytes) -> None:
+        for offset in range(0, len(payload) - 5, 6):
+            name, value = unpack_from(">HI", payload, offset)
+            if name == _INITIAL_WINDOW:
+                self._send_window += value - self._peer_window
+                self._peer_window = value
+
+    def _account(self, size: int) -> None:
+        """Give back what we have read long before the daemon runs out of room."""
+        self._received += size
+        if self._received > _WINDOW // 4:
+            update = pack(">I", self._received)
+            self._send(frame(WINDOW_UPDATE, 0, 0, update) + frame(WINDOW_UPDATE, 0, self._stream, update))
+            self._received = 0
+
+    def _read(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            try:
+                chunk = self._socket.recv(max(65536, size - len(self._buffer)))
+            except TimeoutError:
+                self.is_usable = False
+                raise
+            except OSError as error:
+                self.is_usable = False
+                raise StreamError(str(error)) from error
+            if not chunk:
+                self.is_usable = False
+                raise StreamError("the daemon closed the connection")
+            self._buffer += chunk
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview) -> bytes:
+    """One frame as bytes."""
+    return pack(">I", len(payload))[1:] + bytes((kind, flags)) + pack(">I", stream) + payload
+
+
+def request_headers(method: str, fields: Iterable[tuple[str, str]]) -> bytes:
+    """The header block of a gRPC request: static table entries and literals that are never indexed."""
+    block = b"\x83\x86" + b"\x04" + _text(method) + b"\x01" + _text("localhost")  # POST, http, :path, :authority
+    block += b"\x0f\x10" + _text("application/grpc") + b"\x00" + _text("te") + _text("trailers")
+    for name, value in fields:
+        block += b"\x00" + _text(name) + _text(value)
+    return block
+
+
+def message_body(message: bytes) -> bytes:
+    """A message as gRPC sends it: uncompressed, its length in front."""
+    return b"\0" + pack(">I", len(message)) + message
+
+
+def _text(value: str) -> bytes:
+    """A string literal without Huffman coding; its length in HPACK's variable form with a prefix of seven bits."""
+    raw = value.encode()
+    size = len(raw)
+    if size < 127:
+        return bytes((size,)) + raw
+    head, size = b"\x7f", size - 127
+    while size >= 128:
+        head += bytes((size % 128 | 128,))
+        size //= 128
+    return head + bytes((size,)) + raw
+
+
+def _unpadded(flags: int, payload: bytes) -> bytes:
+    return payload[1 : len(payload) - payload[0]] if flags & PADDED else payload
+
+
+def _percent_decoded(raw: bytes) -> str:
+    pieces = raw.split(b"%")
+    out = pieces[0]
+    for piece in pieces[1:]:
+        try:
+            out += bytes((int(piece[:2], 16),)) + piece[2:]
+        except ValueError:
+            out += b"%" + piece
+    return out.decode("utf-8", "replace")
