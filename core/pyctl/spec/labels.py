@@ -140,9 +140,9 @@ def annotations_for(labels: Mapping[str, str], options: ContainerOptions) -> tup
     found = {key: value for key, value in labels.items() if PREFIX in key}
     found["nerdctl/networks"] = '["none"]'
     for text in options.annotation:
-        key, equals, value = text.partition("=")
-        if not key or not equals:
-            refuse_flag(text, "--annotation", f"invalid annotation '{text}': expected KEY=VALUE")
+        key, _, value = text.partition("=")
+        if not key:
+            refuse_flag(text, "--annotation", f"invalid annotation '{text}': empty name")
         if key in ("nerdctl/networks", "nerdctl/state-dir", "nerdctl/namespace"):
             refuse_flag(text, "--annotation", f'internal annotation "{key}" must not be specified manually')
         found[key] = value

@@ -38,7 +38,7 @@ def parse_mount_flag(text: str, container_id: str) -> MountRequest:
     if kind not in ("bind", "volume", "tmpfs"):
         if kind in ("image", "npipe", "cluster"):
             _unsupported(f"--mount type={kind}")
-        _bad(text, f"mount type unknown: {kind!r}".replace("'", '"'))
+        refuse(f'invalid mount config for type "{kind}": mount type unknown')
     for key in pairs:
         prefix = key.partition("-")[0]
         if "-" in key and prefix != kind:
@@ -67,11 +67,11 @@ def parse_mount_flag(text: str, container_id: str) -> MountRequest:
         source=absolute(source) if kind == "bind" else source,
         target=target,
         options=_options(text, pairs, labels),
-        read_only=_flag(text, pairs, "readonly"),
+        read_only=_flag(pairs, "readonly"),
         propagation=propagation,
         volume_name=os.urandom(32).hex() if anonymous else volume_name(source) if kind == "volume" else "",
         is_anonymous=anonymous,
-        copy_up=not _flag(text, pairs, "volume-nocopy"),
+        copy_up=not _flag(pairs, "volume-nocopy"),
         size_bytes=_size(text, pairs),
         mode=_mode(text, pairs),
     )
@@ -108,12 +108,15 @@ def _pairs(text: str) -> tuple[dict[str, str], list[str]]:
     pairs: dict[str, str] = {}
     labels: list[str] = []
     for field in fields:
-        key, equals, value = field.partition("=")
-        key = _SYNONYMS.get(key.strip().lower(), key.strip().lower())
+        spelling, equals, value = field.partition("=")
+        spelling = spelling.strip().lower()
+        key = _SYNONYMS.get(spelling, spelling)
         if key not in _KEYS:
             _bad(text, f"unexpected key '{key}' in '{field}'" if equals else f"invalid field '{field}' must be a key=value pair")
         if not equals and key not in _MAY_STAND_ALONE:
             _bad(text, f"invalid field '{field}' must be a key=value pair")
+        if key in _MAY_STAND_ALONE and equals and value not in (*_TRUE[1:], *_FALSE):
+            _bad(text, f"invalid value for {spelling}: {value}")
         if key == "volume-label":
             labels.append(f"volume-label={value}")
         elif key == "volume-driver" and value not in ("", "local"):
@@ -130,23 +133,18 @@ def _options(text: str, pairs: dict[str, str], labels: list[str]) -> tuple[str, 
     if recursive:
         if recursive not in _RECURSIVE:
             _bad(text, f"invalid value for bind-recursive: {recursive} (must be enabled, disabled, writable or readonly)")
-        if recursive == "readonly" and not _flag(text, pairs, "readonly"):
+        if recursive == "readonly" and not _flag(pairs, "readonly"):
             _bad(text, "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
         if recursive == "readonly" and pairs.get("bind-propagation") != "rprivate":
             _bad(text, "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction")
         words += _RECURSIVE[recursive]
-    if _flag(text, pairs, "bind-nonrecursive"):
+    if _flag(pairs, "bind-nonrecursive"):
         words += ("bind",)
     return words
 
 
-def _flag(text: str, pairs: dict[str, str], key: str) -> bool:
-    value = pairs.get(key)
-    if value is None or value in _FALSE:
-        return False
-    if value not in _TRUE:
-        _bad(text, f"invalid value for {key}: {value}")
-    return True
+def _flag(pairs: dict[str, str], key: str) -> bool:
+    return pairs.get(key, "false") in _TRUE
 
 
 def _size(text: str, pairs: dict[str, str]) -> int:

@@ -95,7 +95,9 @@ def parse_volume_flag(text: str, container_id: str) -> MountRequest:
         InvalidArgumentError: names the argument.
     """
     parts = text.split(":")
-    if not text or len(parts) > 3:
+    if not text:
+        refuse("invalid empty volume spec")
+    if len(parts) > 3:
         refuse(f"invalid volume specification: '{text}'")
     if not all(parts[:2]) or (len(parts) == 3 and not parts[2]):
         refuse(f"invalid spec: {text}: empty section between colons")
@@ -108,15 +110,17 @@ def parse_volume_flag(text: str, container_id: str) -> MountRequest:
         refuse(f"invalid volume specification: '{text}'")
     is_path = source[0] in "/."
     target = _target(raw_target, text, "bind" if is_path else "volume")
-    if not _are_modes(words) or ("nocopy" in words and is_path):
+    if not _are_modes(words):
         refuse(f"invalid mode: {parts[2]}")
     propagation = next((word for word in words if word in PROPAGATIONS), "")
-    if propagation and not is_path:
-        refuse(f"invalid mode: {parts[2]}")
+    kind, foreign = ("bind", "Volume") if is_path else ("volume", "Bind")
+    if ("nocopy" in words) if is_path else propagation:
+        start = f"invalid volume specification: '{text}': invalid mount config for type \"{kind}\""
+        refuse(f"{start}: field {foreign}Options must not be specified")
     return MountRequest(
         container_id=container_id,
         argument=argument,
-        type="bind" if is_path else "volume",
+        type=kind,
         source=absolute(source) if is_path else source,
         target=target,
         options=tuple(word for word in words if word in _RECURSION or word in _LABELS),

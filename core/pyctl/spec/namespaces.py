@@ -26,6 +26,8 @@ def check_modes(options: ContainerOptions) -> None:
     ):
         donor = flag in ("pid", "ipc") and mode.startswith("container:") and mode != "container:"
         if mode not in accepted and not donor:
+            if flag == "ipc":
+                refuse(f"invalid IPC mode: {mode}")
             refuse(f"--{flag}: invalid {'CGROUP' if flag == 'cgroupns' else flag.upper()} mode")
     if options.uts == "host" and (options.hostname or options.domainname):
         refuse("conflicting options: hostname and the UTS mode")

@@ -53,7 +53,7 @@ def _memory(options: ContainerOptions, cgroups: CgroupFacts, warnings: list[str]
     if 0 < swap < limit:
         refuse("Minimum memoryswap limit should be larger than memory limit, see usage")
     if not -1 <= options.memory_swappiness <= 100:
-        refuse(f"Invalid value: {options.memory_swappiness}, valid memory swappiness range is 0-100")
+        refuse(f"invalid value: {options.memory_swappiness}. Valid memory swappiness range is 0-100")
     found: dict[str, Any] = {}
     if limit:
         found["limit"] = limit
@@ -92,12 +92,12 @@ def _cpu(options: ContainerOptions, cgroups: CgroupFacts) -> dict[str, Any]:
     nano = nano_cpus(options.cpus)
     quota, period = max(options.cpu_quota, 0), options.cpu_period
     if nano and period:
-        refuse("Conflicting options: CPU Period cannot be set with NanoCPUs: --cpus and --cpu-period")
+        refuse("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     if nano and quota:
-        refuse("Conflicting options: CPU Quota cannot be set with NanoCPUs: --cpus and --cpu-quota")
+        refuse("Conflicting options: Nano CPUs and CPU Quota cannot both be set")
     online = os.cpu_count() or 1
     if nano and not 10_000_000 <= nano <= online * 1_000_000_000:
-        refuse(f"range of CPUs is from 0.01 to {online}.00, as there are only {online} CPUs available")
+        refuse(f"Range of CPUs is from 0.01 to {online}.00, as there are only {online} CPUs available")
     if period and not 1_000 <= period <= 1_000_000:
         refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
     if 0 < quota < 1_000:
@@ -129,7 +129,7 @@ def _check_set(text: str, word: str, online: int) -> None:
     for part in text.split(","):
         low, dash, high = part.partition("-")
         if not low.isdecimal() or (dash and (not high.isdecimal() or int(high) < int(low))) or int(high or low) > 8191:
-            refuse(f"Invalid value {text} for cpuset {word}")
+            refuse(f"Invalid value {text} for cpuset {word}: invalid format: {text}")
         wanted |= set(range(int(low), int(high or low) + 1))
     available = set(range(online)) if word == "cpus" else _nodes()
     if not wanted <= available:

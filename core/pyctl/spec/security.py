@@ -8,6 +8,7 @@ from pyctl_hookspecs.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import NoReturn
 
 _BARE = ("no-new-privileges", "privileged-without-host-devices")
 _TRUE = ("", "1", "t", "T", "true", "TRUE", "True")
@@ -32,8 +33,10 @@ def split(text: str) -> tuple[str, str]:
     """
     at = min((i for i in (text.find("="), text.find(":")) if i >= 0), default=-1)
     key, value = (text, "") if at < 0 else (text[:at], text[at + 1 :])
-    if key not in (*_BARE, "seccomp", "apparmor", "label", "systempaths", "writable-cgroups") or (at < 0 and key not in _BARE):
-        refuse(f'invalid --security-opt: "{text}"')
+    if at < 0 and key not in _BARE:
+        refuse(f'Invalid --security-opt: "{text}"')
+    if key not in (*_BARE, "seccomp", "apparmor", "label", "systempaths", "writable-cgroups"):
+        _refuse(text)
     return key, value
 
 
@@ -47,13 +50,17 @@ def parse_security(options: Iterable[str]) -> SecurityOptions:
     for text in options:
         key, value = split(text)
         if key == "seccomp":
-            found["seccomp"] = value or refuse(f'invalid --security-opt: "{text}"')
+            found["seccomp"] = value or _refuse(text)
         elif key == "systempaths":
             if value != "unconfined":
-                refuse(f'invalid --security-opt: "{text}"')
+                _refuse(text)
             found["systempaths_unconfined"] = True
         elif key not in ("apparmor", "label"):
             if value not in _TRUE + _FALSE:
-                refuse(f'invalid --security-opt: "{text}"')
+                _refuse(text)
             found[key.replace("-", "_")] = value in _TRUE
     return SecurityOptions(**found)  # type: ignore[arg-type]
+
+
+def _refuse(text: str) -> NoReturn:
+    refuse(f'invalid --security-opt 2: "{text}"')

@@ -67,7 +67,7 @@ def _group_ids(wanted: Iterable[str], read: Callable[[str], bytes | None]) -> It
                 break
         else:
             if not text.isdecimal():
-                refuse(f"unable to find group {text}: no matching entries in group file")
+                refuse(f"Unable to find group {text}: no matching entries in group file")
             yield _in_range(text)
 
 

@@ -30,4 +30,4 @@ def test_mount_keys_become_options() -> None:
 def test_an_unknown_option_is_refused_with_the_argument(word: str) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         options(word)
-    assert str(raised.value) == f'invalid tmpfs option ["{word}"] (--tmpfs /t:{word})'
+    assert str(raised.value) == f'invalid tmpfs option "{word}" (--tmpfs /t:{word})'

@@ -119,6 +119,6 @@ def test_annotations_hide_the_networks_from_nerdctl_s_stop() -> None:
     assert found["nerdctl/networks"] == '["none"]'
     assert found["nerdctl/name"] == "web" and found["nerdctl/state-dir"] == "/state"
     assert found["k"] == "v=w" and "mine" not in found
-    for text in ("novalue", "nerdctl/networks=x"):
+    for text in ("=x", "nerdctl/networks=x"):
         with pytest.raises(InvalidArgumentError):
             annotations_for({}, ContainerOptions(image="x", annotation=(text,)))

@@ -43,15 +43,15 @@ def test_a_target_alone_is_a_volume_with_a_name_of_64_hex_digits() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "invalid volume specification: ''"),
+        ("", "invalid empty volume spec"),
         ("a:b:c:d", "invalid volume specification: 'a:b:c:d'"),
         ("/a::ro", "invalid spec: /a::ro: empty section between colons"),
         (":/b", "invalid spec: :/b: empty section between colons"),
         ("/a:ro", "invalid volume specification: '/a:ro'"),
         ("/a:/b:loud", "invalid mode: loud"),
         ("/a:/b:ro,rw", "invalid mode: ro,rw"),
-        ("data:/b:rshared", "invalid mode: rshared"),
-        ("/a:/b:nocopy", "invalid mode: nocopy"),
+        ("data:/b:rshared", 'invalid mount config for type "volume": field BindOptions must not be specified'),
+        ("/a:/b:nocopy", 'invalid mount config for type "bind": field VolumeOptions must not be specified'),
         ("/a:b", "invalid mount path: 'b' mount path must be absolute"),
         ("/a:/", "destination can't be '/'"),
         ("/a:/x/..", "destination can't be '/'"),
@@ -92,13 +92,12 @@ def test_a_mount_without_source_is_an_anonymous_volume() -> None:
     ("text", "why"),
     [
         ("type=bind,src=/a", "target is required"),
-        ("type=fish,dst=/a", 'mount type unknown: "fish"'),
         ("type=bind,src=/a,dst=/b,foo=1", "unexpected key 'foo' in 'foo=1'"),
         ("bind", "invalid field 'bind' must be a key=value pair"),
         ("type=bind,src=/a,dst=/b,volume-nocopy", "cannot mix 'volume-*' options with mount type 'bind'"),
         ("type=tmpfs,dst=/b,tmpfs-mode=9", "invalid value for tmpfs-mode: 9"),
         ("type=tmpfs,dst=/b,tmpfs-size=x", "invalid value for tmpfs-size: x"),
-        ("type=bind,src=/a,dst=/b,ro=perhaps", "invalid value for readonly: perhaps"),
+        ("type=bind,src=/a,dst=/b,ro=perhaps", "invalid value for ro: perhaps"),
     ],
 )
 def test_a_malformed_mount_flag_names_the_argument(text: str, why: str) -> None:
@@ -110,6 +109,7 @@ def test_a_malformed_mount_flag_names_the_argument(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("type=fish,dst=/b", 'invalid mount config for type "fish": mount type unknown'),
         ("type=bind,dst=/b", 'invalid mount config for type "bind": field Source must not be empty'),
         ("type=tmpfs,src=/a,dst=/b", 'invalid mount config for type "tmpfs": field Source must not be specified'),
         ("type=volume,src=data,dst=b", "invalid mount config for type \"volume\": invalid mount path: 'b'"),

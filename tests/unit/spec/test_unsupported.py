@@ -52,7 +52,7 @@ def test_a_good_request_passes_the_check() -> None:
         {"ulimit": ("x",)},
         {"sysctl": ("x",)},
         {"label": ("=",)},
-        {"annotation": ("x",)},
+        {"annotation": ("=x",)},
         {"security_opt": ("x",)},
         {"shm_size": "x"},
         {"init_binary": "/no/such/init"},

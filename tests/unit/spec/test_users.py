@@ -47,7 +47,7 @@ def test_an_image_without_the_files_has_root_and_numbers() -> None:
     [
         ("nobody", (), "unable to find user nobody: no matching entries in passwd file"),
         ("web:gone", (), "unable to find group gone: no matching entries in group file"),
-        ("web", ("gone",), "unable to find group gone: no matching entries in group file"),
+        ("web", ("gone",), "Unable to find group gone: no matching entries in group file"),
         ("4294967296", (), "uids and gids must be in range 0-2147483647"),
     ],
 )
