@@ -1,0 +1,146 @@
+"""The log binary and the keeper under real shims: no pyctl command takes part, so what is seen here is theirs alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+
+import pytest
+from tests.integration.engines import Engine
+
+from pyctl.keeper import client, log_uri
+
+pytestmark = pytest.mark.integration
+
+
+class Room:
+    """A data store of its own for containers that ``ctr`` makes."""
+
+    def __init__(self, engine: Engine, base: str) -> None:
+        self.engine, self.base = engine, base
+        self.data_root, self.data_store, self.runtime_dir = f"{base}/d", f"{base}/d/0123abcd", f"{base}/r"
+        self.uri = log_uri(self.data_root, self.data_store, runtime_dir=self.runtime_dir)
+
+    def state_dir(self, container: str) -> str:
+        return f"{self.data_store}/containers/{self.engine.namespace}/{container}"
+
+    def prepare(self, container: str) -> None:
+        os.makedirs(self.state_dir(container))
+        with open(f"{self.state_dir(container)}/log-config.json", "w") as file:
+            json.dump({"driver": "json-file", "address": self.engine.address}, file)
+
+    def run(self, image: str, container: str, script: str) -> int:
+        """Start a detached container and return the process ID of its init."""
+        self.prepare(container)
+        self.engine.ctr("run", "-d", "--log-uri", self.uri, image, container, "sh", "-c", script)
+        return self.pid(container)
+
+    def pid(self, container: str) -> int:
+        found = re.search(rf"^{container}\s+(\d+)", self.engine.ctr("tasks", "ls"), re.MULTILINE)
+        assert found
+        return int(found[1])
+
+    def ask(self, command: str, **payload: object) -> dict[str, object]:
+        payload["namespace"] = self.engine.namespace
+        return client.request(self.data_store, self.runtime_dir, command, payload, data_root=self.data_root)
+
+    def kill_keeper(self) -> None:
+        answer = client.request_if_running(self.data_store, self.runtime_dir, "ping", {}, data_root=self.data_root)
+        if answer:
+            os.kill(int(answer["pid"]), signal.SIGKILL)
+
+    def log(self, container: str) -> list[dict[str, str]]:
+        """Every entry, once the writer is done."""
+        lock = os.open(f"{self.state_dir(container)}/logger-lock", os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.close(lock)
+        with open(f"{self.state_dir(container)}/{container}-json.log") as file:
+            return [json.loads(line) for line in file]
+
+    def holder(self) -> int:
+        """Process ID of the shell that holds the pipes of this room's only container."""
+        for entry in os.listdir("/proc"):
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+            except OSError:
+                continue
+            if words[0] == b"sh" and f"{self.data_root}/bin/pyctl-log".encode() in words:
+                return int(entry)
+        raise AssertionError("no holder")
+
+    def remove(self, container: str) -> None:
+        self.engine.ctr("tasks", "rm", "-f", container)
+        self.engine.ctr("containers", "rm", container)
+
+
+@pytest.fixture
+def room(engine: Engine, workshop: str) -> Iterator[Room]:
+    base = tempfile.mkdtemp(prefix="k", dir=workshop)
+    made = Room(engine, base)
+    try:
+        yield made
+    finally:
+        client.request_if_running(made.data_store, made.runtime_dir, "stop", {}, data_root=made.data_root)
+        shutil.rmtree(base)
+
+
+def test_output_is_logged_and_the_holder_is_small(room: Room, busybox: str, name: str) -> None:
+    room.run(busybox, name, "echo out; echo err >&2; read -t 600 never < /dev/zero; sleep 600")
+    holder = room.holder()
+    with open(f"/proc/{holder}/smaps_rollup") as file:
+        pss_kib = int(re.findall(r"^Pss:\s+(\d+)", file.read(), re.MULTILINE)[0])
+    pidfd = os.pidfd_open(holder)
+    room.remove(name)
+
+    assert [(entry["stream"], entry["log"]) for entry in room.log(name)] == [("stdout", "out\n"), ("stderr", "err\n")]
+    assert pss_kib < 1024
+    assert select.select([pidfd], [], [], 10)[0], "the holder outlives the task"
+    os.close(pidfd)
+
+
+def test_killing_the_keeper_under_load_loses_and_doubles_nothing(room: Room, busybox: str, name: str) -> None:
+    script = "i=0; while [ $i -lt 60000 ]; do echo $i; echo e$i >&2; i=$((i+1)); done"
+    pid = room.run(busybox, name, script)
+    pidfd = os.pidfd_open(pid)
+    while not select.select([pidfd], [], [], 0.05)[0]:
+        room.kill_keeper()
+    os.close(pidfd)
+    room.ask("ping")
+    room.remove(name)
+    entries = room.log(name)
+
+    assert [entry["log"] for entry in entries if entry["stream"] == "stdout"] == [f"{number}\n" for number in range(60000)]
+    assert [entry["log"] for entry in entries if entry["stream"] == "stderr"] == [f"e{number}\n" for number in range(60000)]
+
+
+def test_a_log_ends_when_the_container_exits_though_its_task_remains(room: Room, busybox: str, name: str) -> None:
+    pid = room.run(busybox, name, "echo one; sleep 0.2; printf two")
+    room.ask("watch", container=name, pid=pid, python="/bin/true")
+
+    assert [entry["log"] for entry in room.log(name)] == ["one\n", "two"]
+    room.remove(name)
+
+
+def test_a_terminal_is_logged_and_its_holder_is_ended(room: Room, busybox: str, name: str) -> None:
+    room.prepare(name)
+    ours, theirs = pty.openpty()  # ctr insists on a terminal of its own, even detached
+    flags = [f"--address={room.engine.address}", f"--namespace={room.engine.namespace}"]
+    command = [f"{room.engine.binaries}/ctr", *flags, "run", "-d", "-t", "--log-uri", room.uri, busybox, name]
+    subprocess.run([*command, "sh", "-c", "echo hello; sleep 600"], check=True, stdin=theirs, stdout=theirs, stderr=theirs)
+    holder = os.pidfd_open(room.holder())
+    room.remove(name)
+
+    assert [entry["log"] for entry in room.log(name)] == ["hello\r\n"]
+    assert select.select([holder], [], [], 10)[0]
+    for fd in (holder, ours, theirs):
+        os.close(fd)
