@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def port(settings: Settings, container: str, private_port: str = "") -> None:
     """List port mappings or a specific mapping for the container."""
-    from pyctl.ops import containers as ops
+    from pyctl.ops import listing as ops
 
     with session_for(settings) as session:
         for line in ops.port(session, container, private_port):
