@@ -293,6 +293,15 @@ def test_a_firewall_that_drops_forwarded_packets_lets_ours_through(world: World)
     assert sh("iptables -S FORWARD").count("pyctl:br-one") == 2  # iptables can still read its chain
 
 
+def test_iptables_old_tables_let_ours_through_too(world: World) -> None:
+    sh("iptables-legacy -P FORWARD DROP")
+    one = world.box(1, web())
+    two = world.box(2)
+    assert seen_from(world.far.dial(), HOST, 8080, one.listen(80)) == FAR
+    assert seen_from(two.dial(), FAR, 99, world.far.listen(99)) == HOST
+    assert sh("iptables-legacy -S FORWARD").count("pyctl:br-one") == 2
+
+
 def test_rules_that_somebody_flushed_come_back_for_everyone(world: World) -> None:
     one = world.box(1, web())
     sh("nft flush ruleset")

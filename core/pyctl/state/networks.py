@@ -66,7 +66,7 @@ def read_all(netconf_path: str, namespace: str) -> tuple[Network, ...]:
 
 
 def find(netconf_path: str, namespace: str, reference: str) -> Network:
-    """The network of that name, full ID or ID prefix of twelve digits; ``host`` and ``none`` are answered too.
+    """The network of that name, full ID or ID prefix; ``host`` and ``none`` are answered too.
 
     Raises:
         NotFoundError: in Docker's words. The default network is found only once it exists: see ``resolve``.
@@ -173,7 +173,7 @@ def has_default(networks: Sequence[Network]) -> bool:
 
 
 def pick(networks: Sequence[Network], reference: str) -> Network:
-    """The network of that name, full ID or ID prefix of twelve digits.
+    """The network of that name, full ID or ID prefix.
 
     Raises:
         NotFoundError: in Docker's words.
@@ -188,7 +188,7 @@ def pick(networks: Sequence[Network], reference: str) -> Network:
             return network
     if reference in PSEUDO_NAMES:
         return pseudo(reference)
-    matching = [n for n in networks if len(reference) >= 12 and n.network_id.startswith(reference)]
+    matching = [n for n in networks if reference and n.network_id.startswith(reference)]
     if len(matching) > 1:
         raise ConflictError(f"network {reference} is ambiguous ({len(matching)} matches found based on ID prefix)")
     if not matching:

@@ -10,7 +10,7 @@ import os
 from struct import pack
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _netlink
+from pyctl_plugins.network import _legacy, _netlink
 from pyctl_plugins.network._netlink import CREATE, Message, Netlink, attribute, nested, text
 from pyctl_plugins.network._rtnetlink import packed
 
@@ -161,6 +161,7 @@ class Table:
         """Where the host filters forwarded packets (Docker's DROP), let this bridge's pass: our table decides the rest."""
         comment = f"pyctl:{bridge}"
         for name in families:
+            _legacy.let_forward(bridge, comment, 6 if name == "ip6" else 4)
             if self._lets_forward(name, comment):
                 continue
             from pyctl_plugins.network import _records

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyctl.state import networks
-from pyctl_hookspecs import InvalidArgumentError, NotFoundError, UnsupportedError
+from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError
 
 
 def _write(path: Path, **config: object) -> None:
@@ -60,10 +60,20 @@ def test_networks_of_another_namespace_are_not_seen(tmp_path: Path) -> None:
 def test_a_network_is_found_by_name_id_and_prefix(tmp_path: Path) -> None:
     full = networks.network_id("front")
     _write(tmp_path / "nerdctl-front.conflist", name="front", nerdctlID=full, plugins=[])
-    for reference in ("front", full, full[:12]):
+    for reference in ("front", full, full[:12], full[:3]):
         assert networks.find(str(tmp_path), "default", reference).name == "front"
-    with pytest.raises(NotFoundError, match=f"network {full[:5]} not found"):
-        networks.find(str(tmp_path), "default", full[:5])
+    with pytest.raises(NotFoundError, match="network zz not found"):
+        networks.find(str(tmp_path), "default", "zz")
+
+
+def test_a_prefix_that_fits_two_networks_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "a.conflist", name="a", nerdctlID="ab" * 32, plugins=[])
+    _write(tmp_path / "b.conflist", name="b", nerdctlID="ac" * 32, plugins=[])
+    assert networks.find(str(tmp_path), "default", "a").name == "a"  # a name comes before an ID
+    (tmp_path / "a.conflist").rename(tmp_path / "c.conflist")
+    _write(tmp_path / "c.conflist", name="c", nerdctlID="ab" * 32, plugins=[])
+    with pytest.raises(ConflictError, match="network a is ambiguous"):
+        networks.find(str(tmp_path), "default", "a")
 
 
 def test_host_and_none_are_answered_without_a_file(tmp_path: Path) -> None:

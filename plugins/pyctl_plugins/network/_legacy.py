@@ -1,0 +1,48 @@
+"""Hosts that filter with iptables' old tables: nft cannot see those, so iptables itself is asked."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl_hookspecs import PyctlError, UnsupportedError
+
+_PROGRAMS = {4: ("iptables-legacy", "iptables"), 6: ("ip6tables-legacy", "ip6tables")}
+_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+
+
+def let_forward(bridge: str, comment: str, family: int) -> None:
+    """Let a bridge's packets pass the old FORWARD chain, if this host has one; again changes nothing.
+
+    Raises:
+        UnsupportedError: it has one, and there is no iptables to change it with.
+        PyctlError: iptables refused.
+    """
+    try:
+        with open(_TABLES[family]) as file:
+            if "filter" not in file.read().split():
+                return
+    except OSError:
+        return  # the usual case: the kernel has no old tables loaded
+    for direction in ("-i", "-o"):
+        rule = [direction, bridge, "-m", "comment", "--comment", comment, "-j", "ACCEPT"]
+        if _run(family, ["-C", "FORWARD", *rule]) != 0 and _run(family, ["-I", "FORWARD", *rule]) != 0:
+            raise PyctlError(f"iptables refused to let {bridge} through its FORWARD chain")
+
+
+def _run(family: int, arguments: list[str]) -> int:
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin"}
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+        for program in _PROGRAMS[family]:
+            try:
+                pid = os.posix_spawnp(program, [program, "-w", *arguments], environment, file_actions=actions)
+            except FileNotFoundError:
+                continue
+            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        os.close(null)
+    raise UnsupportedError(
+        "this host filters packets with iptables' old tables, and no iptables-legacy is there to let containers through",
+        hint="install the package iptables",
+    )
