@@ -5,18 +5,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import pty
 import re
 import select
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 from tests.integration.engines import Engine
 
+from pyctl.containerd.client import Client
 from pyctl.keeper import client, log_uri
 
 pytestmark = pytest.mark.integration
@@ -90,7 +89,7 @@ def room(engine: Engine, workshop: str) -> Iterator[Room]:
     try:
         yield made
     finally:
-        client.request_if_running(made.data_store, made.runtime_dir, "stop", {}, data_root=made.data_root)
+        client.stop(made.data_store, made.runtime_dir, data_root=made.data_root)
         shutil.rmtree(base)
 
 
@@ -132,15 +131,32 @@ def test_a_log_ends_when_the_container_exits_though_its_task_remains(room: Room,
 
 
 def test_a_terminal_is_logged_and_its_holder_is_ended(room: Room, busybox: str, name: str) -> None:
+    engine = room.engine
     room.prepare(name)
-    ours, theirs = pty.openpty()  # ctr insists on a terminal of its own, even detached
-    flags = [f"--address={room.engine.address}", f"--namespace={room.engine.namespace}"]
-    command = [f"{room.engine.binaries}/ctr", *flags, "run", "-d", "-t", "--log-uri", room.uri, busybox, name]
-    subprocess.run([*command, "sh", "-c", "echo hello; sleep 600"], check=True, stdin=theirs, stdout=theirs, stderr=theirs)
-    holder = os.pidfd_open(room.holder())
+    engine.ctr("containers", "create", "--tty", busybox, name, "echo", "hello")
+    with Client(engine.address, engine.namespace) as containerd:  # ctr has FIFOs for terminals and nothing else
+        rootfs = containerd.snapshots.mounts("overlayfs", name)
+        containerd.tasks.create(name, rootfs=rootfs, stdout=room.uri, terminal=True)
+        holder = os.pidfd_open(room.holder())
+        containerd.tasks.start(name)
     room.remove(name)
 
     assert [entry["log"] for entry in room.log(name)] == ["hello\r\n"]
     assert select.select([holder], [], [], 10)[0]
-    for fd in (holder, ours, theirs):
-        os.close(fd)
+    os.close(holder)
+
+
+def test_logs_flow_on_when_a_stopped_container_runs_again(room: Room, busybox: str, name: str) -> None:
+    room.prepare(name)
+    room.engine.ctr("containers", "create", busybox, name, "echo", "again")
+    with Client(room.engine.address, room.engine.namespace) as containerd:
+        for _ in range(2):
+            rootfs = containerd.snapshots.mounts("overlayfs", name)
+            containerd.tasks.create(name, rootfs=rootfs, stdout=room.uri)
+            ended = containerd.tasks.wait(name)
+            containerd.tasks.start(name)
+            ended.result(60)
+            containerd.tasks.delete(name)
+    room.engine.ctr("containers", "rm", name)
+
+    assert [entry["log"] for entry in room.log(name)] == ["again\n", "again\n"]

@@ -8,7 +8,7 @@ import time
 
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, PyctlError, UnavailableError
 
-from .wire import KeeperGoneError, connect, exchange, remember_runtime_dir, run_dir, start
+from .wire import KeeperGoneError, connect, exchange, keeper_dir, remember_runtime_dir, run_dir, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,15 +54,67 @@ def request_if_running(
 ) -> dict[str, Any] | None:
     """As ``request``, but None when no keeper runs: for status, stop, and whatever only undoes.
 
+    One that was killed and left something to do is replaced first, so that ``unwatch`` reaches what it left.
+
     Raises:
         ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
     """
     try:
         reply, sock = _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
     except KeeperGoneError:
-        return None
+        if command in ("ping", "status", "stop") or not _has_duties(data_store):
+            return None
+        return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
     sock.close()
     return reply
+
+
+def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
+    """Start a keeper if a killed one (or a reboot) left watches or ports and none runs; False when there is no need.
+
+    Raises:
+        UnavailableError: it could not be started; safe to try again.
+    """
+    if not _has_duties(data_store):
+        return False
+    request(data_store, runtime_dir, "ping", {}, data_root=data_root)
+    return True
+
+
+def _has_duties(data_store: str) -> bool:
+    for name in ("watch", "ports"):
+        try:
+            if any(entry.endswith(".json") for entry in os.listdir(f"{keeper_dir(data_store)}/{name}")):
+                return True
+        except FileNotFoundError:
+            continue
+    return False
+
+
+def stop(data_store: str, runtime_dir: str, *, data_root: str, timeout_s: float = 10.0) -> bool:
+    """End the keeper and wait until it is gone; False when none ran. Holders of log pipes start a new one at once.
+
+    Raises:
+        UnavailableError: it is still there after ``timeout_s``.
+    """
+    import select
+
+    answer = request_if_running(data_store, runtime_dir, "ping", {}, data_root=data_root)
+    if answer is None:
+        return False
+    try:
+        pidfd = os.pidfd_open(int(answer["pid"]))
+    except ProcessLookupError:
+        return True
+    try:
+        request_if_running(data_store, runtime_dir, "stop", {}, data_root=data_root)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        if not poll.poll(timeout_s * 1000):
+            raise UnavailableError(f"the keeper of {data_store} does not end")
+    finally:
+        os.close(pidfd)
+    return True
 
 
 def watch(

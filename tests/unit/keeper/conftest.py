@@ -45,10 +45,7 @@ class Keeper:
         os.close(pidfd)
 
     def stop(self) -> None:
-        client.request_if_running(self.data_store, self.runtime_dir, "stop", {}, data_root=self.data_root)
-        lock = f"{wire.keeper_dir(self.data_store)}/lock"
-        if os.path.exists(lock):
-            self.wait_for_lock(lock)
+        client.stop(self.data_store, self.runtime_dir, data_root=self.data_root)
 
     def state_dir(self, container: str = "c1", **options: str) -> Path:
         path = Path(self.data_store, "containers", "ns", container)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pyctl.keeper import client
+
 if TYPE_CHECKING:
     from tests.unit.keeper.conftest import Keeper
 
@@ -193,3 +195,26 @@ def test_a_damaged_watch_file_is_dropped_and_noted(keeper: Keeper) -> None:
     assert keeper.status()["watches"] == {}
     assert "ns-c9" in keeper.notes()
     assert not list(folder.iterdir())
+
+
+def test_unwatching_reaches_what_a_killed_keeper_left(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    keeper.kill()
+    named = {"namespace": "ns", "container": "c1"}
+    client.request_if_running(keeper.data_store, keeper.runtime_dir, "unwatch", named, data_root=keeper.data_root)
+    assert keeper.status()["watches"] == {}
+
+
+def test_nothing_is_started_when_nothing_is_left_to_do(keeper: Keeper) -> None:
+    named = {"namespace": "ns", "container": "c1"}
+    place = (keeper.data_store, keeper.runtime_dir)
+    assert client.request_if_running(*place, "unwatch", named, data_root=keeper.data_root) is None
+    assert not client.wake(*place, data_root=keeper.data_root)
+    assert not client.stop(*place, data_root=keeper.data_root)
+
+
+def test_a_keeper_is_woken_for_a_watch_that_was_left(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    keeper.kill()
+    assert client.wake(keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root)
+    assert client.request_if_running(keeper.data_store, keeper.runtime_dir, "ping", {}, data_root=keeper.data_root)
