@@ -20,7 +20,10 @@ _HEX = frozenset("0123456789abcdef")
 
 
 class ImageConfig(Record):
-    """One platform of an image. ``config`` is the whole image configuration document: read it, never change it."""
+    """One platform of an image. ``config`` is the whole image configuration document: read it, never change it.
+
+    ``parents`` are the indexes between the image's target and the manifest, where somebody nested them.
+    """
 
     manifest_digest: str
     config_digest: str
@@ -29,6 +32,7 @@ class ImageConfig(Record):
     diff_ids: tuple[str, ...]
     layers: tuple[Descriptor, ...]
     config: Mapping[str, Any]
+    parents: tuple[str, ...] = ()
 
 
 def find_image(client: Client, text: str) -> Image:
@@ -91,16 +95,31 @@ def load_config(
 
     wanted = platforms.normalise(platform) if platform else ""
     failure: NotFoundError | None = None
-    for manifest in _candidates(client, image.target, wanted, any_platform=any_platform):
+    for manifest, parents in _candidates(client, image.target, wanted, any_platform=any_platform):
         try:
-            return _config(client, manifest, wanted if not any_platform else "")
+            return _config(client, manifest, parents, wanted if not any_platform else "")
         except NotFoundError as error:
             failure = failure or error
     raise NotFoundError("image", image.name, message=_missing(image, wanted)) from failure
 
 
-def _candidates(client: Client, target: Descriptor, wanted: str, *, any_platform: bool) -> Iterable[Manifest]:
-    """Manifests that would do, best first; those that are not here are left out."""
+def complete_configs(client: Client, image: Image) -> list[ImageConfig]:
+    """Every platform of the image that is here with all its layers."""
+    found = []
+    for manifest, parents in _candidates(client, image.target, "", any_platform=True):
+        try:
+            config = _config(client, manifest, parents, "")
+        except NotFoundError:
+            continue
+        if all(client.content.size_bytes(layer.digest) is not None for layer in config.layers):
+            found.append(config)
+    return found
+
+
+def _candidates(
+    client: Client, target: Descriptor, wanted: str, parents: tuple[str, ...] = (), *, any_platform: bool
+) -> Iterable[tuple[Manifest, tuple[str, ...]]]:
+    """Manifests that would do, best first, with the indexes above them; those that are not here are left out."""
     from pyctl_hookspecs import platforms
     from pyctl_hookspecs.manifests import Index, read
 
@@ -109,17 +128,17 @@ def _candidates(client: Client, target: Descriptor, wanted: str, *, any_platform
     except NotFoundError:
         return
     if not isinstance(document, Index):
-        yield document
+        yield document, parents
         return
     here = wanted or platforms.host_platform()
     ranked = sorted(((platforms.rank(child.platform, here), n) for n, child in enumerate(document.manifests)))
     for rank, n in [pair for pair in ranked if pair[0] >= 0] + [pair for pair in ranked if pair[0] < 0 and any_platform]:
         child = document.manifests[n]
         if rank >= 0 or child.platform != "unknown/unknown":
-            yield from _candidates(client, child, wanted, any_platform=any_platform)
+            yield from _candidates(client, child, wanted, (*parents, target.digest), any_platform=any_platform)
 
 
-def _config(client: Client, manifest: Manifest, wanted: str) -> ImageConfig:
+def _config(client: Client, manifest: Manifest, parents: tuple[str, ...], wanted: str) -> ImageConfig:
     from json import loads
 
     from pyctl.ops.image_store import chain_id
@@ -143,6 +162,7 @@ def _config(client: Client, manifest: Manifest, wanted: str) -> ImageConfig:
         diff_ids=diff_ids,
         layers=manifest.layers,
         config=document,
+        parents=parents,
     )
 
 
