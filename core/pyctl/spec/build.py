@@ -97,7 +97,9 @@ def build_spec(
         "ociVersion": OCI_VERSION,
         "process": process(options, image_config, facts, held, security.no_new_privileges),
         "root": {"path": "rootfs", "readonly": True} if options.read_only else {"path": "rootfs"},
-        "mounts": filesystem.merge(filesystem.default_mounts(options, security, facts), facts.mounts),
+        "mounts": filesystem.merge(
+            filesystem.default_mounts(options, security, facts), filesystem.own_files(facts), facts.mounts
+        ),
         "linux": linux,
     }
     if facts.hostname and options.uts != "host":

@@ -22,7 +22,7 @@ READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysr
 
 
 def default_mounts(options: ContainerOptions, security: SecurityOptions, facts: SpecFacts) -> list[OciMount]:
-    """/proc, /dev, /sys and the files of the network; a privileged container may write to all of them.
+    """/proc, /dev, /sys and what belongs to them; a privileged container may write to all of them.
 
     Raises:
         InvalidArgumentError: ``--shm-size``.
@@ -44,12 +44,18 @@ def default_mounts(options: ContainerOptions, security: SecurityOptions, facts: 
         OciMount(type="mqueue", source="mqueue", destination="/dev/mqueue", options=quiet),
     ]
     if options.ipc == "host":
-        found.append(OciMount(type="bind", source="/dev/shm", destination="/dev/shm", options=("rbind", *quiet)))
+        found.append(OciMount(type="bind", source="/dev/shm", destination="/dev/shm", options=("rbind", "rprivate")))
     elif facts.shm_path:
-        found.append(OciMount(type="bind", source=facts.shm_path, destination="/dev/shm", options=("rbind", *quiet)))
+        found.append(OciMount(type="bind", source=facts.shm_path, destination="/dev/shm", options=("rbind", "rprivate")))
     elif options.ipc != "none":
         size = f"size={shm_bytes(options.shm_size)}"
         found.append(OciMount(type="tmpfs", source="shm", destination="/dev/shm", options=(*quiet, "mode=1777", size)))
+    return found
+
+
+def own_files(facts: SpecFacts) -> list[OciMount]:
+    """The files of the network, and the init, that are mounted into every container that has them."""
+    found = []
     for source, destination in (
         (facts.resolv_conf_path, "/etc/resolv.conf"),
         (facts.hostname_path, "/etc/hostname"),
@@ -62,14 +68,18 @@ def default_mounts(options: ContainerOptions, security: SecurityOptions, facts: 
     return found
 
 
-def merge(defaults: list[OciMount], asked: tuple[OciMount, ...]) -> list[dict[str, Any]]:
-    """All mounts in the order the runtime makes them: parents before children; what was asked for wins over a default."""
+def merge(defaults: list[OciMount], files: list[OciMount], asked: tuple[OciMount, ...]) -> list[dict[str, Any]]:
+    """All mounts in the order the runtime makes them; what was asked for wins over the others.
+
+    The files are sorted in among what was asked for, parents first: a volume on /etc must not hide /etc/hosts.
+    """
     taken = {_clean(mount.destination) for mount in asked}
+    late = [*(mount for mount in files if mount.destination not in taken), *asked]
     kept = [mount for mount in defaults if _clean(mount.destination) not in taken]
     # /sys/fs/cgroup goes with /sys, /dev/shm with /dev: mounted over by the user, the defaults below would hide parts of it.
     hidden = tuple(path + "/" for path in taken if path in ("/dev", "/sys", "/proc"))
     kept = [mount for mount in kept if not hidden or not mount.destination.startswith(hidden)]
-    every = [*kept, *sorted(asked, key=lambda mount: _clean(mount.destination).count("/"))]
+    every = [*kept, *sorted(late, key=lambda mount: _clean(mount.destination).count("/"))]
     return [_plain(mount) for mount in every]
 
 

@@ -164,6 +164,12 @@ def test_shared_files_are_mounted_unless_the_user_mounts_there() -> None:
     assert [mount["source"] for mount in spec["mounts"] if mount["destination"] == "/etc/hosts"] == ["/mine"]
 
 
+def test_a_volume_on_etc_does_not_hide_the_shared_files() -> None:
+    mounts = (OciMount(type="bind", source="/v", destination="/etc"),)
+    places = destinations(build(facts={"mounts": mounts, "hosts_path": "/s/hosts"}))
+    assert places.index("/etc") < places.index("/etc/hosts")
+
+
 def test_a_mount_of_the_user_s_replaces_a_default_and_what_is_below_it() -> None:
     dev = OciMount(type="bind", source="/dev", destination="/dev", options=("rbind",))
     places = destinations(build(facts={"mounts": (dev,)}))
