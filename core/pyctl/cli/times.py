@@ -59,7 +59,9 @@ def _calendar(text: str, now_s: float) -> float:
 
 
 def utc_seconds(text: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time in UTC, without the 4 ms that ``datetime`` takes to import."""
+    """Seconds since the epoch of an RFC 3339 time; one in UTC without the 4 ms that ``datetime`` takes to import."""
+    if not text.endswith("Z"):
+        return _calendar(text, 0.0)
     year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
     # Days since the epoch in the Gregorian calendar, with years that begin in March.
     shifted = year - (month <= 2)

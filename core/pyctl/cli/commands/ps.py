@@ -49,7 +49,8 @@ def ps(settings: Settings, options: PsOptions) -> None:
         from pyctl.cli.output import rows_containers as rows
         from pyctl.cli.output.formats import list_text
 
-        layout, columns = options.format.strip(), rows.COLUMNS
+        layout = options.format.strip()
+        columns: tuple[str, ...] = rows.COLUMNS
         if layout == "wide":
             layout, columns = "", rows.WIDE_COLUMNS
         elif options.size:
