@@ -34,9 +34,7 @@ def save(
     with leased(session) as host:
         chosen = [(image, _configs(session, image, platforms, all_platforms)) for image in _found(session, texts)]
         blobs = _blobs(host, chosen)
-        with tarfile.open(
-            fileobj=out, mode="w|", bufsize=_CHUNK_BYTES, format=tarfile.PAX_FORMAT, copybufsize=_CHUNK_BYTES
-        ) as tar:
+        with tarfile.open(fileobj=out, mode="w|", bufsize=_CHUNK_BYTES, format=tarfile.PAX_FORMAT) as tar:
             _add_directories(tar, blobs)
             for digest in sorted(blobs):
                 _add(tar, _path(digest), blobs[digest], _Reader(session.client.content.read_chunks(digest)))
@@ -164,17 +162,20 @@ def _add(tar: TarFile, name: str, size_bytes: int, source: IO[bytes] | _Reader) 
 
 
 class _Reader:
-    """``read`` over an iterator of chunks."""
+    """``read`` over an iterator of chunks. tarfile asks for 16 KiB at a time, so chunks are cut, never copied around."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._chunk = memoryview(b"")
 
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._rest) < size:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                break
-            self._rest += chunk
-        taken, self._rest = (self._rest, b"") if size < 0 else (self._rest[:size], self._rest[size:])
-        return taken
+    def read(self, size: int) -> bytes:
+        taken = []
+        while size > 0:
+            if not self._chunk:
+                self._chunk = memoryview(next(self._chunks, b""))
+                if not self._chunk:
+                    break
+            piece, self._chunk = self._chunk[:size], self._chunk[size:]
+            taken.append(piece)
+            size -= len(piece)
+        return b"".join(taken)
