@@ -11,6 +11,8 @@ except ImportError:  # an interpreter without the accelerator
     from json.encoder import encode_basestring as _escape
 
 LINE_LIMIT = 16384  # Docker splits longer lines; the pieces but the last lack a newline
+_STAND_IN = "\ue000"  # for private use: nobody prints it
+_OPENING, _STREAM, _TIME = '{"log":"', '"stream":"', '","time":"'
 _second: list[object] = [0, ""]
 
 
@@ -58,6 +60,36 @@ def _cut(data: bytes) -> int:
     while cut > LINE_LIMIT - 4 and cut < len(data) and data[cut] & 0xC0 == 0x80:
         cut -= 1
     return cut
+
+
+def whole_lines(data: bytes) -> int:
+    """Length of the lines at the front that are complete and within the limit: ``encode_block`` takes those."""
+    end = data.rfind(b"\n") + 1
+    at = 0
+    while end - at > LINE_LIMIT + 1:
+        newline = data.rfind(b"\n", at, at + LINE_LIMIT + 1)
+        if newline < 0:
+            return at
+        at = newline + 1
+    return end
+
+
+def encode_block(data: bytes, stream: str, when: str) -> bytes | None:
+    """``encode`` for whole lines in a handful of passes over all of them, several times as fast.
+
+    None where that cannot be done. It rests on this: in escaped text without backslashes of its own, a
+    backslash followed by n is a newline.
+    """
+    text = data.decode("utf-8", "replace")
+    has_backslashes = "\\" in text
+    if has_backslashes:
+        if _STAND_IN in text:
+            return None
+        text = text.replace("\\", _STAND_IN)
+    tail = f'",{_STREAM}{stream}{_TIME}{when}"}}\n'
+    lines = _escape(text).replace("\\n", f'\\n{tail}{{"log":"')
+    lines = f'{{"log":{lines[: -len(_OPENING) - 1]}'
+    return (lines.replace(_STAND_IN, "\\\\") if has_backslashes else lines).encode()
 
 
 def encode(entries: list[bytes], stream: str, when: str) -> bytes:

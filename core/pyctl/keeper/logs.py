@@ -6,7 +6,7 @@ import fcntl
 import os
 import signal
 
-from .jsonlines import LogFile, encode, size_bytes, split, timestamp
+from .jsonlines import LogFile, encode, encode_block, size_bytes, split, timestamp, whole_lines
 from .spool import STREAMS, Spools
 
 TYPE_CHECKING = False
@@ -168,27 +168,36 @@ class ContainerLog:
 
     def _emit(self, spool: Spool, *, final: bool) -> None:
         """Write what is complete and commit."""
+        self._emit_block(spool)
         entries = split(spool.pending, final=final)
         if not entries:
             return
-        log = self._log
-        size = sum(map(len, entries))
-        if log is None:
-            spool.take(size)
+        if self._log is None:
+            spool.take(sum(map(len, entries)))
+        elif self._log.max_size_bytes:
+            self._emit_slowly(spool, entries)
+        else:
+            self._append(encode(entries, spool.stream, timestamp()))
+            spool.take(sum(map(len, entries)))
+            self._commit()
+
+    def _emit_block(self, spool: Spool) -> None:
+        """The usual case, fast: whole lines that go into the current file."""
+        size = whole_lines(spool.pending)
+        if not size or self._log is None:
             return
-        when = timestamp()
-        data = encode(entries, spool.stream, when)
-        if log.max_size_bytes and log.size + len(data) >= log.max_size_bytes:
-            self._emit_slowly(spool, entries, when)
+        data = encode_block(spool.pending[:size], spool.stream, timestamp())
+        if data is None or (self._log.max_size_bytes and self._log.size + len(data) >= self._log.max_size_bytes):
             return
         self._append(data)
         spool.take(size)
         self._commit()
 
-    def _emit_slowly(self, spool: Spool, entries: list[bytes], when: str) -> None:
+    def _emit_slowly(self, spool: Spool, entries: list[bytes]) -> None:
         """Entry by entry, with rotation in between; each commit says exactly how far this is."""
         log = self._log
         assert log is not None
+        when = timestamp()
         for entry in entries:
             if log.is_full:
                 self._commit()  # so that a kill among the renames does not write the last piece again

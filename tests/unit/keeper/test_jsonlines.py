@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctl.keeper.jsonlines import LINE_LIMIT, LogFile, encode, size_bytes, split, timestamp
+from pyctl.keeper.jsonlines import LINE_LIMIT, LogFile, encode, encode_block, size_bytes, split, timestamp, whole_lines
 
 
 def test_an_unfinished_line_waits_for_its_rest() -> None:
@@ -40,6 +40,26 @@ def test_splitting_tears_no_character() -> None:
 def test_what_json_reads_back_is_what_was_written(text: str) -> None:
     (line,) = encode([text.encode() + b"\n"], "stderr", "T").splitlines(keepends=True)
     assert json.loads(line) == {"log": text + "\n", "stream": "stderr", "time": "T"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n", "a\nb\n\n\nc\n", 'q " \\ \\n \\\\n\n\\\n', "t\t\r\x07\x00\x1bn\n", "ü€\u2028𝄞\n\ufffd\n", "\n", '"\n"n\n']
+)
+def test_the_fast_way_writes_what_the_slow_one_does(text: str) -> None:
+    data = text.encode()
+    assert encode_block(data, "stdout", "T") == encode(split(data, final=False), "stdout", "T")
+
+
+def test_the_fast_way_declines_what_it_cannot_do() -> None:
+    assert encode_block("\\ \ue000\n".encode(), "stdout", "T") is None
+    assert encode_block("\ue000\n".encode(), "stdout", "T") == encode(["\ue000\n".encode()], "stdout", "T")
+
+
+def test_whole_lines_end_before_a_long_or_an_unfinished_one() -> None:
+    assert whole_lines(b"one\ntwo\nthr") == 8
+    assert whole_lines(b"none") == 0
+    assert whole_lines(b"one\n" + b"x" * LINE_LIMIT + b"\ntwo\n") == 4 + LINE_LIMIT + 1 + 4
+    assert whole_lines(b"one\n" + b"x" * (LINE_LIMIT + 1) + b"\ntwo\n") == 4
 
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:
