@@ -15,13 +15,15 @@ Census = dict[str, frozenset[str]]
 _ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}(?![\d./])|[\d.]+/32")
 _DEFAULT_BRIDGE = "nerdctl0"  # made with the first container, kept for the next like Docker's docker0
 _ENDURING = re.compile(r"(^|/)(lock|last_reserved_ip\.\d+|\.[^/]*lock)$")
+# Below the data root: the installed keeper, its own files, and what can be looked up again.
+_KEPT = re.compile(r"bin/|[0-9a-f]{8}/(cache/|keeper/(socket|keeper\.log|runtime-dir)$)")
 
 
 def census(engine: Engine) -> Census:
     """Everything that exists now, by kind, in words that name it.
 
     Left out on purpose, because they are kept for the next container: the default bridge with the rules that
-    name no container, pulled images with their layers, empty directories, lock files.
+    name no container, pulled images with their layers, the keeper and caches, empty directories, lock files.
     """
     return {
         "namespace pin": _names("/run/pyctl/netns"),
@@ -30,7 +32,7 @@ def census(engine: Engine) -> Census:
         "nft rule or element": _rules(),
         "address lease": _tree("/var/lib/cni"),
         "listening port": frozenset(_listeners()),
-        "state file": _tree(engine.data_root, skip=("keeper",)),
+        "state file": frozenset(path for path in _tree(engine.data_root) if not _KEPT.match(path)),
         "network configuration": _tree(engine.netconf_path) - {"nerdctl-bridge.conflist"},
         "fifo": _tree("/run/containerd/fifo"),
         "mount": frozenset(_mounts()),

@@ -6,7 +6,7 @@ import threading
 
 from pyctl.lifecycle.journal import JournalEntry
 from pyctl.lifecycle.undo import undo_all
-from pyctl_hookspecs.errors import CancelledError
+from pyctl_hookspecs.errors import CancelledError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -114,6 +114,10 @@ class _Run:
             outcome = step.do(self.results)
             self._watcher.after(step, monotonic() - started)
             journal.mark(step.name)
+        except OSError as error:  # the machine refused (disk full, not permitted): not a bug, and not ours to explain
+            failure = PyctlError(f"{step.says}: {_what_failed(error)}")
+            failure.__cause__ = error
+            _name_step(failure, step)
         except BaseException as error:
             _name_step(error, step)
             failure = error
@@ -124,6 +128,11 @@ class _Run:
             else:
                 self._failures.append(failure)
             self._changed.notify_all()
+
+
+def _what_failed(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {reason}" if error.filename else reason
 
 
 def _name_step(error: BaseException, step: Step) -> None:

@@ -74,6 +74,8 @@ def undo_container(session: Session, container_id: str) -> list[str]:
         lines.append(f"undid the interrupted creation of container {container_id}")
     if errors:
         raise BaseExceptionGroup(f"could not undo everything of container {container_id}", errors)
+    if creation_failed:
+        session.names.sweep()
     _drop_empty(state)
     _forget(f"{_directory(session)}/{container_id}")
     return lines

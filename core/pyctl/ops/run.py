@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from pyctl.ops.starting import StartFacts, TaskStreams, plan_networks, start_steps
 from pyctl_hookspecs.errors import PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from pyctl.containerd.records import Container
@@ -49,8 +51,14 @@ def plan_run(session: Session, options: ContainerOptions, *, start: bool) -> tup
     draft, networks = draft_container(session, options, image)
     steps = create_steps(session, draft, session.host)
     if start:
-        streams, _ = choose_streams(session, draft.facts, draft.log_uri, attach_choice(options), detach=options.detach)
-        steps += start_steps(session, draft.facts, networks, streams, rootfs=_new_rootfs, needs=("container", "files"))
+        streams, attachment = choose_streams(session, draft.facts, draft.log_uri, attach_choice(options), detach=options.detach)
+        steps += start_steps(
+            session, draft.facts, networks, streams,
+            rootfs=_new_rootfs,
+            needs=("container", "files"),
+            prepare_io=_nothing if attachment else None,
+            watch_exit=_is_watched(options),
+        )  # fmt: skip
     return planned(steps)
 
 
@@ -82,6 +90,11 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
         PyctlError, BaseExceptionGroup: it could not be created or started; everything was undone. Exit code 126 or
             127 when its command cannot be run.
     """
+    with _engine_errors():
+        return _run(session, options, progress)
+
+
+def _run(session: Session, options: ContainerOptions, progress: Progress | None) -> RunResult:
     from pyctl.ops.creating import create_steps
     from pyctl.ops.drafting import check_options, draft_container, ensure_image
     from pyctl.ops.leases import leased
@@ -96,7 +109,7 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
     draft, networks = draft_container(session, options, image)
     facts = draft.facts
     streams, attachment = choose_streams(session, facts, draft.log_uri, attach_choice(options), detach=options.detach)
-    is_watched = options.detach or options.restart not in ("", "no")
+    is_watched = _is_watched(options)
     foreground, tee = _foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
     with leased(session) as host:
         starting = start_steps(
@@ -218,6 +231,33 @@ def _foreground(
 
     foreground = Foreground(session, container_id, streams, attachment, tee=tee if route.keeps else None)
     return foreground, tees
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Docker's ``run`` ends with 125 for everything that is not the container's own doing."""
+    try:
+        yield
+    except BaseException as error:
+        _blame_engine(error)
+        raise
+
+
+def _blame_engine(error: BaseException) -> None:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            _blame_engine(one)
+    elif isinstance(error, PyctlError) and error.exit_code == 1:
+        error.exit_code = 125
+
+
+def _is_watched(options: ContainerOptions) -> bool:
+    """Does the keeper deal with the exit? Otherwise this command does."""
+    return options.detach or options.restart not in ("", "no")
+
+
+def _nothing() -> None:
+    """A dry run opens nothing."""
 
 
 def _new_rootfs(results: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +39,12 @@ def delete_task(client: Client, container_id: str) -> ExitStatus | None:
         return client.tasks.delete(container_id)
     except NotFoundError:
         return None
-    except ConflictError:
-        pass
+    except PyctlError:  # shims have no status code for "still running"
+        status = find_task(client, container_id)
+        if status is None:
+            return None
+        if status.status == "stopped":
+            raise
     kill_and_wait(client, container_id)
     try:
         return client.tasks.delete(container_id)

@@ -47,6 +47,13 @@ class NameStore:
             if self._owner(name) == container_id:
                 os.unlink(f"{self._directory}/{name}")
 
+    def sweep(self) -> None:
+        """Remove what a writer that was killed left half-written: whoever holds the lock knows that nobody writes."""
+        with lock_directory(self._directory):
+            for name in os.listdir(self._directory):
+                if is_temporary(name):
+                    os.unlink(f"{self._directory}/{name}")
+
     def all(self) -> dict[str, str]:
         """Container ID by name."""
         try:
