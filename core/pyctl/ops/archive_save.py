@@ -168,7 +168,7 @@ class _Reader:
         self._chunks = chunks
         self._chunk = memoryview(b"")
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = _CHUNK_BYTES, /) -> bytes:
         taken = []
         while size > 0:
             if not self._chunk:

@@ -124,7 +124,20 @@ class ImageStore:
         credentials: Callable[[str], tuple[str, str]],
         progress: Callable[[PullProgress], None],
     ) -> Descriptor:
-        raise UnsupportedError("this containerd cannot pull by itself")
+        try:
+            self._client.transfer(
+                name,
+                platforms=platforms,
+                snapshotter=snapshotter,
+                hosts_dir=hosts_dir,
+                plain_http=plain_http,
+                credentials=credentials,
+                progress=progress,
+            )
+        except UnsupportedError as error:
+            hint = "the provider that can is called registry (configuration: [image] provider)"
+            raise UnsupportedError("this containerd cannot pull by itself, only 1.7 and later can", hint=hint) from error
+        return self._client.images.get(name).target
 
     def _diff_ids(self, config_digest: str) -> Sequence[str]:
         from json import loads
