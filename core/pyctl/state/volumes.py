@@ -108,10 +108,8 @@ class VolumeStore:
             doomed = os.path.join(self._root, f".tmp-removed-{volume_name}-{os.urandom(4).hex()}")
             os.rename(os.path.join(self._root, volume_name), doomed)
             leftovers = [name for name in os.listdir(self._root) if name.startswith(".tmp-removed-")]
-        import shutil  # removal is off every hot path
-
         for name in leftovers:
-            shutil.rmtree(os.path.join(self._root, name), ignore_errors=name != os.path.basename(doomed))
+            _delete(os.path.join(self._root, name))
         return True
 
     def prune(
@@ -147,6 +145,17 @@ class VolumeStore:
             labels=tuple(sorted((str(key), str(value)) for key, value in (labels or {}).items())),
             created_at=created_at,
         )
+
+
+def _delete(directory: str) -> None:
+    """Delete a tree that others may be deleting, too."""
+    import shutil  # removal is off every hot path
+
+    while os.path.lexists(directory):
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:
+            pass  # somebody else was faster with this entry
 
 
 def check_name(volume_name: str) -> None:

@@ -69,6 +69,19 @@ def test_removing_finishes_what_a_killed_removal_left(store: VolumeStore, tmp_pa
     assert not left.exists()
 
 
+def test_many_removals_at_once_do_not_disturb_each_other(store: VolumeStore, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    names = [f"vol{number}" for number in range(12)]
+    for name in names:
+        path = store.ensure(name, {})
+        for number in range(20):
+            (Path(path) / f"file{number}").write_text("x")
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(store.remove, names)) == [None] * 12
+    assert os.listdir(tmp_path / "volumes" / "ns") == []
+
+
 def test_a_volume_in_use_stays(store: VolumeStore) -> None:
     store.ensure("data", {})
     assert not store.remove_unless("data", lambda name: True)
