@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -14,6 +15,10 @@ def main() -> None:
     dearer than most commands, is skipped; long-lived commands turn the collector on again.
     """
     gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        # Names and logs are bytes to us: whatever the locale, they leave as they came.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     code = run(sys.argv[1:])
     os._exit(code)
 

@@ -241,4 +241,5 @@ def _early_style(argv: Sequence[str]) -> None:
             errors_format = argv[index + 1]
         elif word.startswith("--errors="):
             errors_format = word[len("--errors=") :]
-    set_style(errors_format=errors_format, debug="--debug" in argv[:1])
+    before_command = argv[: next((index for index, word in enumerate(argv) if not word.startswith("-")), len(argv))]
+    set_style(errors_format=errors_format, debug=not {"-D", "--debug", "--debug-full"}.isdisjoint(before_command))

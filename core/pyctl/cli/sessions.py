@@ -42,8 +42,9 @@ def show_notices(session: Session) -> None:
 
 
 def echo(text: str) -> None:
-    """One line on standard output."""
+    """One line on standard output, at once: whoever reads it may be waiting for it."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def echo_batch(results: Iterable[tuple[str, object]]) -> int:
@@ -83,3 +84,12 @@ class pull_progress:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._view.__exit__(kind, error, trace)
+
+
+def expect_long_life() -> None:
+    """Turn the collector on again, rarely enough that a short run does not notice: this process may live for days."""
+    import gc
+
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    gc.enable()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.cli.options import Options, flag
-from pyctl.cli.sessions import session_for
+from pyctl.cli.sessions import expect_long_life, session_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def exec_(settings: Settings, options: ExecOptions, container: str, command: str
     """Execute a command in a running container."""
     from pyctl.ops import execs as ops
 
+    if not options.detach:
+        expect_long_life()
     with session_for(settings) as session:
         request = ops.ExecRequest(
             container=container,

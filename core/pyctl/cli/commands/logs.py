@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pyctl.cli.options import Options, flag
-from pyctl.cli.sessions import session_for
+from pyctl.cli.sessions import expect_long_life, session_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def logs(settings: Settings, options: LogsOptions, container: str) -> None:
         follow=options.follow,
     )
     if options.follow:
-        import gc
-
-        gc.enable()  # this may run for days
+        expect_long_life()
     with session_for(settings) as session:
         _print(ops.logs(session, container, query), options)
 

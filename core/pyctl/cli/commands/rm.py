@@ -7,6 +7,8 @@ from pyctl.cli.sessions import echo_batch, session_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pyctl.ops.settings import Settings
 
 
@@ -21,4 +23,18 @@ def rm(settings: Settings, options: RmOptions, containers: tuple[str, ...]) -> i
     from pyctl.ops import containers as ops
 
     with session_for(settings) as session:
-        return echo_batch(ops.rm(session, containers, force=options.force, volumes=options.volumes))
+        results = ops.rm(session, containers, force=options.force, volumes=options.volumes)
+        return echo_batch(_lenient(results) if options.force else results)
+
+
+def _lenient(results: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """With ``--force`` a missing container is worth a line and no failure, as in Docker."""
+    from pyctl_hookspecs.errors import NotFoundError
+
+    for name, result in results:
+        if isinstance(result, NotFoundError):
+            from pyctl.cli.errors import report
+
+            report(result)
+        else:
+            yield name, result

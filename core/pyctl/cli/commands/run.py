@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from pyctl.cli.container_options import CreateOptions, RunOptions, container_options
-from pyctl.cli.sessions import echo, pull_progress, session_for, show_notices
+from pyctl.cli.sessions import echo, expect_long_life, pull_progress, session_for, show_notices
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def run(settings: Settings, options: RunOptions, image: str, command: tuple[str,
     from pyctl.ops import run as ops
 
     asked = container_options(options, image, command)
+    if not options.detach:
+        expect_long_life()
     with session_for(settings) as session:
         if options.dry_run:
             return _show_plan(session, asked, options.dry_run, start=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.cli.options import Options, flag
-from pyctl.cli.sessions import echo_batch, session_for
+from pyctl.cli.sessions import echo_batch, expect_long_life, session_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def start(settings: Settings, options: StartOptions, containers: tuple[str, ...]
                 from pyctl_hookspecs.errors import InvalidArgumentError
 
                 raise InvalidArgumentError("you cannot start and attach multiple containers at once")
+            expect_long_life()
             return ops.start_attached(
                 session,
                 containers[0],
