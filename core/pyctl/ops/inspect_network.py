@@ -1,0 +1,148 @@
+"""``NetworkSettings`` of ``inspect``: what the network drivers did, in Docker's shape."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from pyctl.ops.inspect_facts import ContainerFacts
+    from pyctl.ops.session import Session
+
+_DEFAULT = "bridge"
+_NO_ADDRESS: dict[str, Any] = {
+    "EndpointID": "",
+    "Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "MacAddress": "",
+}
+
+
+def network_settings(session: Session, facts: ContainerFacts) -> dict[str, Any]:
+    """The whole object. The addresses on top are those on the default network, as in Docker."""
+    import os
+
+    container_id = facts.container.container_id
+    names = [] if _joined(facts) else list(_names(facts))
+    ids = _network_ids(session, names)
+    networks = {name: _endpoint(facts, name, ids.get(name, "")) for name in names}
+    on_top = _default_endpoint(networks)
+    netns = session.paths.netns(container_id)
+    has_sandbox = facts.state.is_running and not _joined(facts)
+    return {
+        "Bridge": "",
+        "SandboxID": _digest(netns) if has_sandbox else "",
+        "SandboxKey": netns if has_sandbox and os.path.exists(netns) else "",
+        "Ports": port_map(facts) if facts.state.is_running else {},
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **{key: on_top.get(key, nothing) for key, nothing in _NO_ADDRESS.items()},
+        "Networks": networks,
+    }
+
+
+def port_map(facts: ContainerFacts) -> dict[str, list[dict[str, str]] | None]:
+    """``80/tcp`` to where it is published; None for what is only exposed."""
+    from pyctl.ops.listing import exposed_ports
+
+    found: dict[str, list[dict[str, str]] | None] = {}
+    for port in facts.ports:
+        key = f"{port.container_port}/{port.protocol}"
+        found[key] = [*(found.get(key) or ()), {"HostIp": port.host_ip, "HostPort": str(port.host_port)}]
+    for key in exposed_ports(facts.labels):
+        found.setdefault(key, None)
+    return found
+
+
+def endpoint_id(network: str, container_id: str) -> str:
+    """The same as ``network inspect`` shows."""
+    return _digest(f"{network}/{container_id}")
+
+
+def _digest(text: str) -> str:
+    from hashlib import sha256
+
+    return sha256(text.encode()).hexdigest()
+
+
+def _names(facts: ContainerFacts) -> tuple[str, ...]:
+    """Names of its networks; an attachment's name is the network's own, the label has what was typed."""
+    from pyctl.ops.listing import network_names
+
+    typed = network_names(facts.labels)
+    return tuple(facts.attachments) if len(facts.attachments) == len(typed) else typed
+
+
+def _joined(facts: ContainerFacts) -> bool:
+    from pyctl.ops.listing import network_names
+
+    return any(name.startswith(("container:", "ns:")) for name in network_names(facts.labels))
+
+
+def _network_ids(session: Session, names: Sequence[str]) -> dict[str, str]:
+    from pyctl.state import networks
+    from pyctl_hookspecs.errors import ConflictError, NotFoundError
+
+    if not names:
+        return {}
+    every = networks.read_all(session.settings.cni_netconfpath, session.namespace)
+    found = {}
+    for name in names:
+        try:
+            found[name] = networks.pick(every, name).network_id
+        except (NotFoundError, ConflictError):
+            continue  # removed since
+    return found
+
+
+def _endpoint(facts: ContainerFacts, name: str, network_id: str) -> dict[str, Any]:
+    attachment = facts.attachments.get(name) or {}
+    container_id = facts.container.container_id
+    is_own = name not in (_DEFAULT, "host", "none")
+    first = next(iter(_names(facts)), "") == name
+    asked = {key: facts.labels.get(label, "") for key, label in (("IPv4Address", "nerdctl/ip"), ("IPv6Address", "nerdctl/ip6"))}
+    asked = {key: value for key, value in asked.items() if value and first}
+    aliases = [container_id[:12]] if is_own else None
+    host_names = [facts.labels.get("nerdctl/name", ""), container_id[:12]] if is_own else None
+    return {
+        "IPAMConfig": asked or None,
+        "Links": None,
+        "Aliases": aliases,
+        "MacAddress": attachment.get("mac_address") or "",
+        "NetworkID": network_id,
+        "EndpointID": endpoint_id(name, container_id) if facts.state.is_running else "",
+        **_addresses(attachment),
+        "DriverOpts": None,
+        "DNSNames": host_names,
+    }
+
+
+def _addresses(attachment: Mapping[str, Any]) -> dict[str, Any]:
+    """Address, prefix length and gateway, of IPv4 and IPv6; Docker knows one of each per network."""
+    gateway = attachment.get("gateway") or ""
+    found: dict[str, Any] = {
+        "Gateway": gateway if ":" not in gateway else "",
+        "IPAddress": "",
+        "IPPrefixLen": 0,
+        "IPv6Gateway": gateway if ":" in gateway else "",
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+    }
+    for text in attachment.get("addresses") or ():
+        address, _, length = text.partition("/")
+        keys = ("GlobalIPv6Address", "GlobalIPv6PrefixLen") if ":" in address else ("IPAddress", "IPPrefixLen")
+        if not found[keys[0]]:
+            found[keys[0]], found[keys[1]] = address, int(length or 0)
+    return found
+
+
+def _default_endpoint(networks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return networks.get(_DEFAULT) or {}
