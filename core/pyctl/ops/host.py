@@ -79,7 +79,7 @@ class CoreHost:
     def images(self) -> ImageStore:
         from pyctl.ops.image_store import ImageStore
 
-        return ImageStore(self.client)
+        return ImageStore(self.client, f"{self.runtime_dir}/unpack")
 
     @property
     def snapshots(self) -> SnapshotViews:

@@ -67,10 +67,10 @@ class ContentStore:
 
 
 class ImageStore:
-    """``host.images``."""
+    """``host.images``. With ``lock_dir``, several commands that unpack one layer wait for the first of them."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, lock_dir: str = "") -> None:
+        self._client, self._lock_dir = client, lock_dir
 
     def unpack(self, snapshotter: str, config_digest: str, layers: Iterable[Descriptor]) -> str:
         """Unpack layers in order, each as soon as the iterable yields it; return the top chain ID.
@@ -89,7 +89,7 @@ class ImageStore:
             parent, chain = chain, chain_id(chain, diff_ids[count])
             count += 1
             if not self._has(snapshotter, chain):
-                self._apply(snapshotter, layer, parent, chain, diff_ids[count - 1])
+                self._apply_once(snapshotter, layer, parent, chain, diff_ids[count - 1])
         if count != len(diff_ids):
             raise PyctlError(f"image {config_digest}: the configuration names {len(diff_ids)} layers, the manifest has {count}")
         if chain:
@@ -157,6 +157,20 @@ class ImageStore:
         except NotFoundError:
             return False
         return True
+
+    def _apply_once(self, snapshotter: str, layer: Descriptor, parent: str, chain: str, diff_id: str) -> None:
+        if not self._lock_dir:
+            self._apply(snapshotter, layer, parent, chain, diff_id)
+            return
+        import os
+
+        from pyctl.state.locks import Lock
+
+        os.makedirs(self._lock_dir, mode=0o700, exist_ok=True)
+        # A few locks for all layers: files named after layers would gather, and removing a lock file is a race.
+        with Lock(f"{self._lock_dir}/{chain.partition(':')[2][:2]}"):
+            if not self._has(snapshotter, chain):
+                self._apply(snapshotter, layer, parent, chain, diff_id)
 
     def _apply(self, snapshotter: str, layer: Descriptor, parent: str, chain: str, diff_id: str) -> None:
         import os
