@@ -168,7 +168,7 @@ class ImageStore:
 
         os.makedirs(self._lock_dir, mode=0o700, exist_ok=True)
         # A few locks for all layers: files named after layers would gather, and removing a lock file is a race.
-        with Lock(f"{self._lock_dir}/{chain.partition(':')[2][:2]}"):
+        with Lock(f"{self._lock_dir}/.{chain.partition(':')[2][:2]}.lock"):
             if not self._has(snapshotter, chain):
                 self._apply(snapshotter, layer, parent, chain, diff_id)
 
