@@ -50,13 +50,13 @@ def _container(session: Session, container_id: str) -> None:
 
 
 def _cidfile(_session: Session, token: str) -> None:
-    """Remove the file if it is this container's: it may be another one's by now, or never have been ours."""
+    """Remove the file if it is this container's, perhaps half-written: it may be another one's, or never have been ours."""
     import os
 
     container_id, _, path = token.partition(":")
     try:
         with open(path, encoding="ascii") as file:
-            is_ours = file.read() == container_id
+            is_ours = container_id.startswith(file.read())
         if is_ours:
             os.unlink(path)
     except (FileNotFoundError, UnicodeDecodeError):
