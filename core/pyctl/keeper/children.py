@@ -18,46 +18,60 @@ LIMIT_S = 300.0
 _OUTPUT_LIMIT = 65536
 
 
+class Job:
+    """A process that was asked for. ``pid`` is 0 while it is queued."""
+
+    def __init__(self, argv: list[str], env: dict[str, str], done: Done) -> None:
+        self.argv, self.env, self.done = argv, env, done
+        self.pid = 0
+        self.is_over = False
+        self.on_end: list[Callable[[], None]] = []
+
+
 class Children:
     """``run`` queues a process; ``done(exit_code, stdout)`` is called when it has ended, with -1 if it never began."""
 
     def __init__(self, loop: Loop, errors: Callable[[], int]) -> None:
         self._loop = loop
         self._errors = errors
-        self._queue: list[tuple[list[str], dict[str, str], Done]] = []
+        self._queue: list[Job] = []
         self._running = 0
 
     @property
     def count(self) -> int:
         return self._running + len(self._queue)
 
-    def run(self, argv: list[str], env: dict[str, str], done: Done) -> None:
-        self._queue.append((argv, env, done))
+    def run(self, argv: list[str], env: dict[str, str], done: Done) -> Job:
+        job = Job(argv, env, done)
+        self._queue.append(job)
         self._fill()
+        return job
+
+    def drop(self, job: Job) -> None:
+        """Take back one that has not begun; for any other this does nothing."""
+        if job in self._queue:
+            self._queue.remove(job)
+            job.is_over = True
 
     def _fill(self) -> None:
         while self._queue and self._running < AT_ONCE:
-            argv, env, done = self._queue.pop(0)
-            self._running += 1
-            ended = self._ender(done)
-            try:
-                _Child(self._loop, argv, env, self._errors(), ended)
-            except OSError as error:
-                self._fail_later(ended, error)
+            self._start(self._queue.pop(0))
 
-    def _ender(self, done: Done) -> Done:
+    def _start(self, job: Job) -> None:
         def ended(code: int, output: bytes) -> None:
-            self._ended(done, code, output)
+            self._running -= 1
+            job.is_over = True
+            job.done(code, output)
+            for call in job.on_end:
+                call()
+            self._fill()
 
-        return ended
-
-    def _fail_later(self, ended: Done, error: OSError) -> None:
-        self._loop.later(0.0, lambda: ended(-1, str(error).encode()))
-
-    def _ended(self, done: Done, code: int, output: bytes) -> None:
-        self._running -= 1
-        done(code, output)
-        self._fill()
+        self._running += 1
+        try:
+            job.pid = _Child(self._loop, job.argv, job.env, self._errors(), ended).pid
+        except OSError as error:
+            message = f"{job.argv[0]}: {error.strerror}".encode()
+            self._loop.later(0.0, lambda: ended(-1, message))
 
 
 class _Child:
@@ -68,7 +82,7 @@ class _Child:
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
             actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, errors, 2)]
-            self._pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True)
+            self.pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True)
         except OSError:
             os.close(reader)
             raise
@@ -77,7 +91,7 @@ class _Child:
             os.close(writer)
         self._reader = reader
         os.set_blocking(reader, False)
-        self._pidfd = os.pidfd_open(self._pid)
+        self._pidfd = os.pidfd_open(self.pid)
         loop.watch(reader, self._read)
         loop.watch(self._pidfd, self._exited)
         self._limit: Timer = loop.later(LIMIT_S, self._kill)
@@ -96,7 +110,7 @@ class _Child:
             self._loop.forget(self._reader)
 
     def _exited(self) -> None:
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:
             return
         self._limit.cancel()

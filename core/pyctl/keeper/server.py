@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Reply = dict[str, object]
 
 IDLE_S = 5.0
+_PATIENCE_S = 5.0  # the longest an ``unwatch`` waits
 _REQUEST_LIMIT = 1 << 20
 _NOTES_LIMIT = 1 << 20
 _NO_FDS: list[int] = []
@@ -87,7 +88,7 @@ class Server:
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self._listener = listener
-        self._commands: dict[str, Callable[[Mapping[str, object], list[int], Connection], Reply]] = {
+        self._commands: dict[str, Callable[[Mapping[str, object], list[int], Connection], Reply | None]] = {
             "ping": self._ping,
             "status": self._status,
             "stop": self._stop,
@@ -136,8 +137,8 @@ class Server:
             return
         self.connections.add(Connection(self, sock, pid))
 
-    def answer(self, line: bytes, fds: list[int], connection: Connection) -> Reply:
-        """Carry out one request. Takes the descriptors it needs out of ``fds``."""
+    def answer(self, line: bytes, fds: list[int], connection: Connection) -> Reply | None:
+        """Carry out one request; None when the answer comes later. Takes the descriptors it needs out of ``fds``."""
         try:
             request = json.loads(line)
             command = self._commands[request["command"]]
@@ -147,13 +148,14 @@ class Server:
         if store != self.data_store:
             return {"error": f"this keeper serves {self.data_store}", "code": "invalid_argument"}
         try:
-            return {"ok": True, **command(request, fds, connection)}
+            reply = command(request, fds, connection)
         except (Refusal, held_ports.PortError) as error:
             return {"error": str(error), "code": error.code}
         except (ValueError, KeyError, TypeError) as error:
             return {"error": f"malformed {request['command']} request: {error!r}", "code": "invalid_argument"}
         except OSError as error:
             return {"error": f"{request['command']}: {error}", "code": "unavailable"}
+        return None if reply is None else {"ok": True, **reply}
 
     def _ping(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         return {"pid": os.getpid(), "build": self.build}
@@ -230,9 +232,18 @@ class Server:
         self.watches.add(key, payload)
         return {}
 
-    def _unwatch(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
-        self.watches.remove(_key(request))
-        return {}
+    def _unwatch(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply | None:
+        key = _key(request)
+        job = self.watches.job(key)
+        if job and job.pid == connection.peer_pid:
+            return {}  # the very process that deals with the exit: its answer still counts
+        self.watches.remove(key)
+        if job is None or job.is_over:
+            return {}
+        answer = connection.promise()
+        job.on_end.append(answer)
+        self.loop.later(_PATIENCE_S, answer)
+        return None
 
     def _hold_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         key = _key(request)
@@ -252,7 +263,7 @@ class Server:
 
     def _forget(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         key = _key(request)
-        self._unwatch(request, _NO_FDS, connection)
+        self.watches.remove(key)
         self._release_ports(request, _NO_FDS, connection)
         self._exited.pop(key, None)
         log = self.logs.get(key)
@@ -294,6 +305,7 @@ class Connection:
         self._server, self._sock = server, sock
         self._buffer = b""
         self._fds: list[int] = []
+        self._is_closed = False
         sock.setblocking(False)
         server.loop.watch(sock.fileno(), self._read)
 
@@ -313,14 +325,32 @@ class Connection:
         self._buffer += data
         while b"\n" in self._buffer:
             line, self._buffer = self._buffer.split(b"\n", 1)
-            reply = json.dumps(self._server.answer(line, self._fds, self)).encode() + b"\n"
+            reply = self._server.answer(line, self._fds, self)
             self._close_fds()
-            try:
-                if self._sock.send(reply) < len(reply):
-                    raise BlockingIOError  # a client that does not read its reply
-            except OSError:
-                self.close()
+            if reply is not None:
+                self._send(reply)
+            if self._is_closed:
                 return
+
+    def _send(self, reply: Reply) -> None:
+        data = json.dumps(reply).encode() + b"\n"
+        try:
+            if self._sock.send(data) < len(data):
+                raise BlockingIOError  # a client that does not read its replies
+        except OSError:
+            self.close()
+
+    def promise(self) -> Callable[[], None]:
+        """A call that answers the request at hand, once, if there still is somebody to answer to."""
+        is_open = True
+
+        def answer() -> None:
+            nonlocal is_open
+            if is_open and not self._is_closed:
+                self._send({"ok": True})
+            is_open = False
+
+        return answer
 
     def _close_fds(self) -> None:
         for fd in self._fds:
@@ -328,6 +358,9 @@ class Connection:
         self._fds.clear()
 
     def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._server.loop.forget(self._sock.fileno())
         self._close_fds()
         self._sock.close()

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .children import Children
+    from .children import Children, Job
     from .loop import Loop, Timer
 
 _RETRIES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -93,6 +93,11 @@ class Watches:
         except FileNotFoundError:
             pass
 
+    def job(self, key: str) -> Job | None:
+        """The process that deals with this container at the moment."""
+        watch = self._watches.get(key)
+        return watch.job if watch and watch.job and not watch.job.is_over else None
+
     def status(self) -> dict[str, str]:
         return {key: watch.state for key, watch in self._watches.items()}
 
@@ -107,7 +112,7 @@ class Watches:
     def is_current(self, watch: _Watch) -> bool:
         return self._watches.get(watch.key) is watch
 
-    def spawn(self, watch: _Watch, verb: str, done: Callable[[int, bytes], None]) -> None:
+    def spawn(self, watch: _Watch, verb: str, done: Callable[[int, bytes], None]) -> Job:
         record = watch.record
         raw = record.get("args")
         args = [str(word) for word in raw] if isinstance(raw, list) else []
@@ -120,7 +125,10 @@ class Watches:
         if isinstance(raw_env, dict):
             env.update({str(name): str(value) for name, value in raw_env.items()})
         argv = [str(record["python"]), "-m", "pyctl", *args, "--namespace", str(record["namespace"])]
-        self._children.run([*argv, "internal", verb, str(record["container"])], env, done)
+        return self._children.run([*argv, "internal", verb, str(record["container"])], env, done)
+
+    def take_back(self, job: Job) -> None:
+        self._children.drop(job)
 
     def note(self, message: str) -> None:
         self._note(message)
@@ -142,6 +150,7 @@ class _Watch:
         self.owner, self.key, self.record = owner, key, record
         self.pid = int(str(record["pid"]))
         self.state = "running"
+        self.job: Job | None = None
         self._pidfd = -1
         self._timer: Timer | None = None
         self._failures = 0
@@ -187,7 +196,7 @@ class _Watch:
                 self.owner.note(f"{self.key}: `internal {verb}` failed {self._failures + 1} times, exit code {code}: {text}")
                 self.owner.remove(self.key)
 
-        self.owner.spawn(self, verb, done)
+        self.job = self.owner.spawn(self, verb, done)
 
     def _after_exit(self, output: bytes) -> None:
         try:
@@ -224,6 +233,8 @@ class _Watch:
         self._close_pidfd()
         if self._timer:
             self._timer.cancel()
+        if self.job:
+            self.owner.take_back(self.job)
 
 
 def select_readable(fd: int) -> bool:

@@ -15,7 +15,9 @@ log_pipes      descriptors: stdout, stderr (read ends). ``terminal`` (stderr nev
                as before), ``holder`` (the sender waits on this connection and is ended when the log is complete)
 watch          ``pid``, ``python``; optional ``args`` (global flags of the process to start), ``env``. Anything
                else is kept with it. Replaces an earlier watch of the container
-unwatch        forgets the watch and any restart that was waiting
+unwatch        forgets the watch and any restart that was waiting. If a process is dealing with the container at this
+               moment, the reply comes when it has ended (at most 5 s later), so what is seen then is final; from that
+               process itself this changes nothing
 hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing
 release_ports  closes them
 forget         unwatch, release_ports, and the log is given up: what ``rm`` wants

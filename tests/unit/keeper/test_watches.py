@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,6 +131,37 @@ def test_unwatching_cancels_a_restart_that_waits(keeper: Keeper, init: Init, pro
     keeper("unwatch")
     assert keeper.status()["watches"] == {}
     assert not list(Path(keeper.data_store, "keeper", "watch").iterdir())
+
+
+def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", f"read go < {keeper.base}/calls; echo '{{\"restart_in_s\": 0}}'; : > {keeper.base}/done")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    go = threading.Thread(target=lambda: Path(keeper.base, "calls").write_text("go\n"))
+    go.start()
+    keeper("unwatch")
+    assert Path(keeper.base, "done").exists()
+    assert keeper.status() | {"pid": 0, "build": ""} == {
+        "ok": True, "pid": 0, "build": "", "logs": [], "watches": {}, "ports": {}, "children": 0,
+    }  # fmt: skip
+    go.join()
+
+
+def test_the_process_that_deals_with_an_exit_may_unwatch_and_still_have_it_restarted(
+    keeper: Keeper, init: Init, program: Program
+) -> None:
+    place = (keeper.data_store, keeper.runtime_dir, "unwatch", {"namespace": "ns", "container": "c1"})
+    code = (
+        f"from pyctl.keeper import client\nclient.request_if_running(*{place!r}, data_root={keeper.data_root!r})\n"
+        """print('{"restart_in_s": 0}')"""
+    )
+    (keeper.base / "code.py").write_text(code)
+    program.answer("exited", f"exec {sys.executable} {keeper.base}/code.py")
+    watch(keeper, init, program)
+    init.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+    assert program.next_call()[-2:] == ["restart", "c1"]
 
 
 def test_a_restart_that_waits_outlives_a_killed_keeper(keeper: Keeper, init: Init, program: Program) -> None:
