@@ -11,7 +11,24 @@ import sys
 
 from .wire import BOOT, write_file
 
-MODULES = ("__init__", "children", "jsonlines", "logbin", "logs", "loop", "ports", "server", "spool", "wire", "watches")
+MODULES = (
+    "__init__", "children", "connections", "jsonlines", "logbin", "logs", "loop",
+    "notes", "ports", "server", "spool", "watches", "wire",
+)  # fmt: skip
+    "__init__",
+    "children",
+    "connections",
+    "jsonlines",
+    "logbin",
+    "logs",
+    "loop",
+    "notes",
+    "ports",
+    "server",
+    "spool",
+    "wire",
+    "watches",
+)
 REVISION = 1  # raise it when an older release must not put its own copy back
 
 

@@ -14,11 +14,13 @@ import time
 
 from . import ports as held_ports
 from .children import Children
+from .connections import Connection
 from .logs import ContainerLog
 from .loop import Loop
+from .notes import Notes
 from .spool import remove_spools
 from .watches import Watches
-from .wire import keeper_dir, run_dir, unpack, write_file
+from .wire import keeper_dir, run_dir, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 
 IDLE_S = 5.0
 _PATIENCE_S = 5.0  # the longest an ``unwatch`` waits
-_REQUEST_LIMIT = 1 << 20
-_NOTES_LIMIT = 1 << 20
 _NO_FDS: list[int] = []
 
 
@@ -39,32 +39,6 @@ class Refusal(Exception):
     def __init__(self, message: str, code: str = "invalid_argument") -> None:
         super().__init__(message)
         self.code = code
-
-
-class Notes:
-    """``keeper.log``: what went wrong, bounded to two files."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
-
-    def fd(self) -> int:
-        """Open for appending; children write their errors here too."""
-        if self._fd >= 0 and os.fstat(self._fd).st_size > _NOTES_LIMIT:
-            os.rename(self._path, f"{self._path}.1")
-            os.close(self._fd)
-            self._fd = -1
-        if self._fd < 0:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        return self._fd
-
-    def write(self, message: str) -> None:
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        try:
-            os.write(self.fd(), f"{when} {message}\n".encode(errors="replace"))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.ENOENT):
-                raise
 
 
 class Server:
@@ -135,7 +109,7 @@ class Server:
         if uid != os.geteuid():
             sock.close()
             return
-        self.connections.add(Connection(self, sock, pid))
+        self.connections.add(Connection(self.loop, sock, pid, self.answer, self.connections.discard))
 
     def answer(self, line: bytes, fds: list[int], connection: Connection) -> Reply | None:
         """Carry out one request; None when the answer comes later. Takes the descriptors it needs out of ``fds``."""
@@ -295,76 +269,6 @@ class Server:
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             self.notes.write(f"ports {name} are damaged and dropped: {error!r}")
             os.unlink(f"{self._ports_dir}/{name}")
-
-
-class Connection:
-    """One client. Owns the descriptors it received until a request takes them."""
-
-    def __init__(self, server: Server, sock: _socket.socket, peer_pid: int) -> None:
-        self.peer_pid = peer_pid
-        self._server, self._sock = server, sock
-        self._buffer = b""
-        self._fds: list[int] = []
-        self._is_closed = False
-        sock.setblocking(False)
-        server.loop.watch(sock.fileno(), self._read)
-
-    def _read(self) -> None:
-        try:
-            data, ancillary, _, _ = self._sock.recvmsg(65536, _socket.CMSG_SPACE(32), _socket.MSG_CMSG_CLOEXEC)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            data, ancillary = b"", []
-        for level, kind, payload in ancillary:
-            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
-                self._fds += unpack(payload)
-        if not data or len(self._buffer) > _REQUEST_LIMIT:
-            self.close()
-            return
-        self._buffer += data
-        while b"\n" in self._buffer:
-            line, self._buffer = self._buffer.split(b"\n", 1)
-            reply = self._server.answer(line, self._fds, self)
-            self._close_fds()
-            if reply is not None:
-                self._send(reply)
-            if self._is_closed:
-                return
-
-    def _send(self, reply: Reply) -> None:
-        data = json.dumps(reply).encode() + b"\n"
-        try:
-            if self._sock.send(data) < len(data):
-                raise BlockingIOError  # a client that does not read its replies
-        except OSError:
-            self.close()
-
-    def promise(self) -> Callable[[], None]:
-        """A call that answers the request at hand, once, if there still is somebody to answer to."""
-        is_open = True
-
-        def answer() -> None:
-            nonlocal is_open
-            if is_open and not self._is_closed:
-                self._send({"ok": True})
-            is_open = False
-
-        return answer
-
-    def _close_fds(self) -> None:
-        for fd in self._fds:
-            os.close(fd)
-        self._fds.clear()
-
-    def close(self) -> None:
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self._server.loop.forget(self._sock.fileno())
-        self._close_fds()
-        self._sock.close()
-        self._server.connections.discard(self)
 
 
 def _key(request: Mapping[str, object]) -> str:

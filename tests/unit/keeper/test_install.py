@@ -66,3 +66,8 @@ def test_run_directories_of_two_data_roots_differ_and_are_short() -> None:
     two = wire.run_dir(f"/{'x' * 200}/1935db59", "/run/pyctl")
     assert one != two
     assert len(f"{two}/keeper.sock") < 60
+
+
+def test_every_module_of_the_keeper_is_in_the_copy_unless_only_commands_use_it() -> None:
+    here = Path(install.__file__).parent
+    assert {path.stem for path in here.glob("*.py")} - {"client", "install"} == set(install.MODULES)
