@@ -89,7 +89,7 @@ def gather(session: Session, container: Container) -> ContainerFacts:
         image_config=image_config,
         mounts=mount_points(container.labels),
         ports=published_ports(container, directory),
-        attachments=_attachments(session, container_id, directory.attachments()) if state.is_running else {},
+        attachments=_attachments(session, container_id, directory.attachments()) if state.pid else {},
         exec_ids=_exec_ids(session, container_id) if state.pid else (),
     )
 

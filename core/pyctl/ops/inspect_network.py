@@ -33,12 +33,12 @@ def network_settings(session: Session, facts: ContainerFacts) -> dict[str, Any]:
     networks = {name: _endpoint(facts, name, ids.get(name, "")) for name in names}
     on_top = _default_endpoint(networks)
     netns = session.paths.netns(container_id)
-    has_sandbox = facts.state.is_running and not _joined(facts)
+    has_sandbox = bool(facts.state.pid) and not _joined(facts)
     return {
         "Bridge": "",
         "SandboxID": _digest(netns) if has_sandbox else "",
         "SandboxKey": netns if has_sandbox and os.path.exists(netns) else "",
-        "Ports": port_map(facts) if facts.state.is_running else {},
+        "Ports": port_map(facts) if facts.state.pid else {},
         "HairpinMode": False,
         "LinkLocalIPv6Address": "",
         "LinkLocalIPv6PrefixLen": 0,
@@ -118,7 +118,7 @@ def _endpoint(facts: ContainerFacts, name: str, network_id: str) -> dict[str, An
         "Aliases": aliases,
         "MacAddress": attachment.get("mac_address") or "",
         "NetworkID": network_id,
-        "EndpointID": endpoint_id(name, container_id) if facts.state.is_running else "",
+        "EndpointID": endpoint_id(name, container_id) if facts.state.pid else "",
         **_addresses(attachment),
         "DriverOpts": None,
         "DNSNames": host_names,

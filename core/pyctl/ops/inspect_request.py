@@ -16,7 +16,7 @@ _SECRETS = ("env", "env_file")  # the specification has the environment already
 
 
 class CreateRequest(Record):
-    """``options`` as typed, without the environment; ``image_id`` is the configuration's digest, ``image_config`` its ``config``."""
+    """``options`` as typed (no environment). ``image_id`` is the configuration's digest, ``image_config`` its ``config``."""
 
     options: ContainerOptions
     image_id: str

@@ -44,28 +44,29 @@ def quick_status(task: TaskStatus | None) -> str:
     return "" if task is None else _STATUS.get(task.status, "")
 
 
-def read_state(container: Container, task: TaskStatus | None, state: StateDir) -> ContainerState:
-    """The whole state; reads one or two small files."""
+def read_state(container: Container, task: TaskStatus | None, state: StateDir, *, for_list: bool = False) -> ContainerState:
+    """The whole state; reads a small file or two.
+
+    ``for_list`` leaves out when an ended run had started, which no list shows.
+    """
     labels = container.labels
     health = health_of(labels)
     status = quick_status(task)
-    started_at = state.started_at()
-    if task is not None and status:
-        started_at = started_at or (process_start(task.pid) if task.pid else "")
-        is_alive = status in ("running", "paused")
-        return ContainerState(
-            status=status, pid=task.pid if is_alive else 0, started_at=started_at if is_alive else "", health=health
-        )
+    if task is not None and status in ("running", "paused"):
+        started_at = state.started_at() or process_start(task.pid)
+        return ContainerState(status=status, pid=task.pid, started_at=started_at, health=health)
+    if status:
+        return ContainerState(status=status, health=health)
+    record = state.exit() if task is None else None
+    started_at = "" if for_list and (task or record) else state.started_at()
     if task is not None:
         exit_code, finished_at = task.exit_status, task.exited_at
+    elif record is not None:
+        exit_code, finished_at = record.exit_code, record.exited_at
+    elif started_at:
+        exit_code, finished_at = LOST_EXIT_CODE, ""
     else:
-        record = state.exit()
-        if record is not None:
-            exit_code, finished_at = record.exit_code, record.exited_at
-        elif started_at:
-            exit_code, finished_at = LOST_EXIT_CODE, ""
-        else:
-            return ContainerState(status="created")
+        return ContainerState(status="created")
     return ContainerState(
         status="restarting" if _comes_back(labels, exit_code) else "exited",
         exit_code=exit_code,

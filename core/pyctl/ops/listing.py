@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyctl.state.containers import StateDir
     from pyctl_hookspecs.setup_network import PortMapping
 
+_NO_PORTS = ('["none"]', '["host"]')
+
 
 class ListedContainer(Record):
     """One line of ``ps``. ``ports`` are the published ones of a running container.
@@ -67,7 +69,7 @@ class ListedContainer(Record):
     @property
     def exposed(self) -> tuple[str, ...]:
         """``80/tcp`` ...: what a running container listens on without publishing it."""
-        return exposed_ports(self.container.labels) if self.state.is_running else ()
+        return exposed_ports(self.container.labels) if self.state.pid else ()
 
     @property
     def mounts(self) -> tuple[MountPoint, ...]:
@@ -151,9 +153,9 @@ def _listed(container: Container, task: TaskStatus | None, directory: StateDir, 
     status = quick_status(task)
     if brief and status:
         return ListedContainer(container=container, state=ContainerState(status=status))
-    state = read_state(container, task, directory)
-    ports = () if brief or not state.is_running else published_ports(container, directory)
-    return ListedContainer(container=container, state=state, ports=ports)
+    state = read_state(container, task, directory, for_list=True)
+    has_ports = not brief and state.pid and container.labels.get("nerdctl/networks") not in _NO_PORTS
+    return ListedContainer(container=container, state=state, ports=published_ports(container, directory) if has_ports else ())
 
 
 def published_ports(container: Container, directory: StateDir) -> tuple[PortMapping, ...]:

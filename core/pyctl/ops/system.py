@@ -63,12 +63,15 @@ def look(settings: Settings) -> Session:
 
 def client_version() -> dict[str, Any]:
     """The ``Client`` object."""
+    import sys
+
     return {
         "Version": installed_version(),
         "ApiVersion": API_VERSION,
         "DefaultAPIVersion": API_VERSION,
         "GitCommit": "",
         "GoVersion": "",
+        "PythonVersion": ".".join(map(str, sys.version_info[:3])),
         "Os": "linux",
         "Arch": architecture(),
         "BuildTime": "",

@@ -18,6 +18,7 @@ _EXIT = "pyctl-exit.json"  # containerd 2.x forgets exited tasks when it restart
 _NETWORKS = "pyctl-networks.json"
 _LIFECYCLE = "lifecycle.json"
 _PORTS = "network-config.json"
+_MAX_BYTES = 4096
 
 
 class ExitRecord(Record):
@@ -99,8 +100,15 @@ class StateDir:
         import json
 
         try:
-            with open(f"{self.path}/{name}", "rb") as file:
-                loaded: dict[str, Any] = json.loads(file.read())
+            fd = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_CLOEXEC)  # half the time of a file object: ps reads many
         except FileNotFoundError:
             return {}
+        try:
+            text = chunk = os.read(fd, 4096)
+            while len(chunk) == 4096:
+                chunk = os.read(fd, 4096)
+                text += chunk
+        finally:
+            os.close(fd)
+        loaded: dict[str, Any] = json.loads(text.decode())
         return loaded
