@@ -15,20 +15,6 @@ MODULES = (
     "__init__", "children", "connections", "jsonlines", "logbin", "logs", "loop",
     "notes", "ports", "server", "spool", "watches", "wire",
 )  # fmt: skip
-    "__init__",
-    "children",
-    "connections",
-    "jsonlines",
-    "logbin",
-    "logs",
-    "loop",
-    "notes",
-    "ports",
-    "server",
-    "spool",
-    "wire",
-    "watches",
-)
 REVISION = 1  # raise it when an older release must not put its own copy back
 
 
