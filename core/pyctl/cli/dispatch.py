@@ -117,9 +117,9 @@ def parse_command_line(argv: Sequence[str]) -> Invocation | PluginInvocation | A
         wants_help = any(flag is HELP for flag, _ in given)
         given_globals += [pair for pair in given if pair[0] is not HELP]
         if not path and any(flag.dest == "version" and text == "true" for flag, text in given):
-            from pyctl.cli.version import version_line
+            from pyctl.ops.system import installed_version
 
-            return Answer(version_line())
+            return Answer(f"pyctl version {installed_version()}\n")
         if wants_help and words and not path:
             return parse_command_line([*words, "--help"])
         if not words or wants_help:

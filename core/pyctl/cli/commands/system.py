@@ -16,7 +16,7 @@ class StatusOptions(Options):
 
 def status(settings: Settings, options: StatusOptions) -> int:
     """Show which containerd is used and what state it is in."""
-    from pyctl.engine import managed as ops
+    from pyctl.ops import system as ops
 
     found = ops.status(settings)
     if options.format:
@@ -38,28 +38,28 @@ def status(settings: Settings, options: StatusOptions) -> int:
 
 def start(settings: Settings) -> None:
     """Start the containerd that pyctl manages."""
-    from pyctl.engine import managed as ops
+    from pyctl.ops import system as ops
 
     echo(ops.start(settings).address)
 
 
 def stop(settings: Settings) -> None:
     """Stop the containerd that pyctl manages."""
-    from pyctl.engine import managed as ops
+    from pyctl.ops import system as ops
 
     ops.stop(settings)
 
 
 def restart(settings: Settings) -> None:
     """Restart the containerd that pyctl manages."""
-    from pyctl.engine import managed as ops
+    from pyctl.ops import system as ops
 
     echo(ops.restart(settings).address)
 
 
 def reconcile(settings: Settings) -> None:
     """Undo what interrupted commands left behind."""
-    from pyctl.ops import reconciling as ops
+    from pyctl.ops import system as ops
 
     with session_for(settings) as session:
         for line in ops.reconcile(session):

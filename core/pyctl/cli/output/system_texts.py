@@ -93,3 +93,14 @@ def info_text(found: Mapping[str, Any]) -> str:
 
 def _word(value: object) -> str:
     return str(value).lower()
+
+
+def object_text(found: Mapping[str, Any], layout: str) -> str:
+    """One object as ``json`` (a line) or through a template.
+
+    Raises:
+        TemplateError: malformed, or it does not fit; exit code 64 for a malformed one.
+    """
+    from pyctl.cli.output.formats import inspect_text
+
+    return inspect_text([found], "{{json .}}" if layout == "json" else layout)
