@@ -146,8 +146,8 @@ class _PastTheEndError(PyctlError):
     """The registry has no bytes where we wanted to go on."""
 
 
-def fetch(repository: Repository, content: Content, blob: Descriptor, kind: str, labels: Mapping[str, str], watch: Watch) -> None:
-    """Make a blob complete in containerd; one that is there is only labelled.
+def fetch(repository: Repository, content: Content, blob: Descriptor, kind: str, labels: Mapping[str, str], watch: Watch) -> bool:
+    """Make a blob complete in containerd; one that is there is only labelled, and the answer is False.
 
     Goes on where an earlier pull, or a broken connection, stopped.
 
@@ -158,7 +158,7 @@ def fetch(repository: Repository, content: Content, blob: Descriptor, kind: str,
     if content.size_bytes(blob.digest) is not None:
         content.label(blob.digest, labels)
         watch.report(blob, kind, "exists", blob.size_bytes)
-        return
+        return False
     watch.report(blob, kind, "waiting")
     with content.writer(f"{kind}-{blob.digest}", digest=blob.digest, size_bytes=blob.size_bytes) as writer:
         resumed = writer.offset_bytes > 0
@@ -176,6 +176,7 @@ def fetch(repository: Repository, content: Content, blob: Descriptor, kind: str,
             except ConflictError as again:
                 raise _not_what_it_says(blob, kind, again) from again
     watch.report(blob, kind, "downloaded", blob.size_bytes)
+    return True
 
 
 def _not_what_it_says(blob: Descriptor, kind: str, error: PyctlError) -> PyctlError:

@@ -132,7 +132,7 @@ class _Pull:
             platform = self._config(manifest, only=only)
             if unpack:
                 chain_id = self._host.images.unpack(
-                    self._request.snapshotter, manifest.config.digest, queue.in_order(manifest.layers)
+                    self._request.snapshotter, manifest.config.digest, queue.announced(manifest.layers)
                 )
             for _ in queue.in_order(layers):
                 pass
@@ -199,6 +199,7 @@ class _Downloads:
         self._watch = watch
         self._order = tuple(layer.digest for layer in layers) if in_order else ()
         self._complete: set[str] = set()
+        self._new: set[str] = set()
         self._changed = Condition()
         self._taken = 0
         self._set_priorities()
@@ -234,6 +235,21 @@ class _Downloads:
                 self._set_priorities()
             yield layer
 
+    def announced(self, layers: tuple[Descriptor, ...]) -> Iterator[Descriptor]:
+        """``in_order`` for the unpacker, with a word to the user about the layers that are new."""
+        last: Descriptor | None = None
+        for layer in self.in_order(layers):
+            is_new = layer.digest in self._new
+            if is_new:
+                self._watch.report(layer, "layer", "unpacking")
+            # Asking for the next one says that the last is done.
+            if last is not None:
+                self._watch.report(last, "layer", "done", last.size_bytes)
+            last = layer if is_new else None
+            yield layer
+        if last is not None:
+            self._watch.report(last, "layer", "done", last.size_bytes)
+
     def _work(self) -> None:
         from pyctl_plugins.image import _fetch
 
@@ -243,7 +259,7 @@ class _Downloads:
             if layer is None:
                 return
             try:
-                _fetch.fetch(self._repository, self._content, layer, "layer", self._source, self._watch)
+                is_new = _fetch.fetch(self._repository, self._content, layer, "layer", self._source, self._watch)
             except BaseException as error:  # handed to the thread that waits for the layer
                 with self._changed:
                     self.failure = self.failure or error
@@ -252,6 +268,8 @@ class _Downloads:
                 return
             with self._changed:
                 self._complete.add(layer.digest)
+                if is_new:
+                    self._new.add(layer.digest)
                 self._set_priorities()
                 self._changed.notify_all()
 

@@ -64,6 +64,15 @@ def test_a_blob_that_exists_is_not_fetched_again(registry: Registry, host: FakeH
     assert {event.state for event in events} == {"exists"}
 
 
+def test_every_new_layer_is_announced_until_it_is_unpacked(registry: Registry, host: FakeHost) -> None:
+    registry.add_image(*LAYERS, tags=("1",))
+    events: list[PullProgress] = []
+    pull(registry, host, progress=events.append)
+    for digest in host.images.unpacked:
+        states = list(dict.fromkeys(event.state for event in events if event.digest == digest))
+        assert states == ["waiting", "downloading", "downloaded", "unpacking", "done"]
+
+
 def test_a_pull_by_digest_of_a_complete_image_asks_nobody(registry: Registry, host: FakeHost) -> None:
     manifest = registry.add_image(*LAYERS, tags=("1",))
     pull(registry, host)
