@@ -27,7 +27,7 @@ def start(pyctl: Any, busybox: str) -> Iterator[Callable[..., str]]:
 
     yield run
     if started:
-        pyctl("rm", "-f", *started, ok=False)
+        pyctl("rm", "-f", *started)
 
 
 def _get(address: str, port: int) -> str:
