@@ -140,7 +140,7 @@ class LogFile:
 
     def rotate(self) -> None:
         """``x`` becomes ``x.1``, ``x.1`` becomes ``x.2``; the oldest goes. May be repeated after a kill."""
-        os.close(self._fd)
+        self.close()
         for number in range(self.max_files - 1, 0, -1):
             older = self.path if number == 1 else f"{self.path}.{number - 1}"
             try:
@@ -155,7 +155,9 @@ class LogFile:
         self._open()
 
     def close(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def size_bytes(text: str) -> int:

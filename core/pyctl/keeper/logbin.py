@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     import _socket
 
 READY_LIMIT_S = 2.0  # the shim waits for us without a limit of its own, and `run` with it
+_QUICK_FREE = 8
 _OUT, _ERR, _READY, _CONNECTION = 3, 4, 5, 6
 _HOLD = 'read -r line <&6; exec "$0" "$@"'
 
 
 def main(arguments: list[str]) -> None:
-    """``PROGRAM DATAROOT PYTHON _NERDCTL_INTERNAL_LOGGING DATASTORE [again[-terminal]]``."""
+    """``PROGRAM DATAROOT PYTHON _NERDCTL_INTERNAL_LOGGING DATASTORE [again|again-terminal HANDED_OVER_AT QUICK]``."""
     program, data_root, python, magic, data_store, *rest = arguments
     code_dir = sys.path[0]
     if magic != MAGIC or not os.path.isabs(data_store):
         sys.exit(f"usage: {program} {MAGIC} DATASTORE")
     is_again = bool(rest)
-    has_terminal = rest == ["again-terminal"] if is_again else _has_terminal()
+    has_terminal = rest[0] == "again-terminal" if is_again else _has_terminal()
+    quick = _count_quick(rest) if is_again else 0
+    if quick > _QUICK_FREE:
+        time.sleep(min(0.1 * 2 ** (quick - _QUICK_FREE), 5.0))
     is_ready = is_again
     deadline = time.monotonic() + READY_LIMIT_S
     pause_s = 0.05
@@ -59,8 +63,14 @@ def main(arguments: list[str]) -> None:
             except OSError:
                 continue  # the one that listed the directory
     os.chdir("/")
-    state = "again-terminal" if has_terminal else "again"
-    os.execv("/bin/sh", ["sh", "-c", _HOLD, program, MAGIC, data_store, state])
+    state = ["again-terminal" if has_terminal else "again", str(int(time.monotonic())), str(quick)]
+    os.execv("/bin/sh", ["sh", "-c", _HOLD, program, MAGIC, data_store, *state])
+
+
+def _count_quick(state: list[str]) -> int:
+    """How many keepers in a row were gone within seconds: one that always crashes must not be started in a tight loop."""
+    lasted_s = time.monotonic() - float(state[1])
+    return int(state[2]) + 1 if lasted_s < 3 else 0
 
 
 def _hand_over(

@@ -121,9 +121,18 @@ class ContainerLog:
 
     def _step(self, stream: str) -> bool:
         """Move one piece; False when there was nothing now, or never again."""
-        pipe, spool = self._pipes[stream], self._spools.spools[stream]
         if self._log is None:
-            return self._discard(stream, pipe)
+            return self._discard(stream)
+        try:
+            return self._move(stream)
+        except OSError as error:  # its directory is gone, for example: no reason to stop this container or the others
+            self._note(f"{self._log.path}: {error}; output is no longer kept")
+            self._log.close()
+            self._log = None
+            return stream in self._pipes
+
+    def _move(self, stream: str) -> bool:
+        pipe, spool = self._pipes[stream], self._spools.spools[stream]
         try:
             count = spool.pull(pipe)
         except BlockingIOError:
@@ -135,8 +144,7 @@ class ContainerLog:
             self._end(stream)
             return False
         self._emit(spool, final=False)
-        if spool.is_worth_emptying:
-            self._spools.tidy(spool)
+        self._spools.tidy(spool)
         return True
 
     def _read_plainly(self, stream: str, pipe: int, spool: Spool, error: OSError) -> bool:
@@ -154,10 +162,10 @@ class ContainerLog:
         self._commit()
         return True
 
-    def _discard(self, stream: str, pipe: int) -> bool:
+    def _discard(self, stream: str) -> bool:
         null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
         try:
-            count = os.splice(pipe, null, _PIECE, None, None, os.SPLICE_F_NONBLOCK)
+            count = os.splice(self._pipes[stream], null, _PIECE, None, None, os.SPLICE_F_NONBLOCK)
         except BlockingIOError:
             return False
         finally:

@@ -103,6 +103,8 @@ class Server:
             if error.errno not in (errno.EMFILE, errno.ENFILE):
                 raise
             self.notes.write(f"cannot accept: {error}")
+            self.loop.forget(self._listener.fileno())
+            self.loop.later(1.0, lambda: self.loop.watch(self._listener.fileno(), self._accept))
             return
         sock = _socket.socket(fileno=fd)
         pid, uid, _ = struct.unpack("3i", sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))

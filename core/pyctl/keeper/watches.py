@@ -211,7 +211,10 @@ class _Watch:
             self.owner.remove(self.key)
             return
         self.record["restart_at"] = time.time() + wait_s
-        self.owner.save(self.key, self.record)
+        try:
+            self.owner.save(self.key, self.record)
+        except OSError as error:  # a full disk: the restart is still remembered here
+            self.owner.note(f"{self.key}: {error}")
         self._wait(wait_s)
 
     def _wait(self, delay_s: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -265,3 +266,26 @@ def test_what_was_left_in_the_spool_of_an_earlier_run_comes_first(keeper: Keeper
             keeper.kill()
         os.close(writer)
     assert texts(keeper.wait_for_log()) == ["torn", "whole\n"]
+
+
+def test_a_log_that_cannot_be_written_stops_neither_its_container_nor_the_others(keeper: Keeper) -> None:
+    state_dir = keeper.state_dir(**{"max-size": "1k", "max-file": "2"})
+    keeper.state_dir("c2")
+    first, second = Shim(keeper), Shim(keeper, "c2")
+    try:
+        first.wait_until_ready()
+        second.wait_until_ready()
+        first.write(b"kept\n")
+        keeper("ping")
+        shutil.rmtree(state_dir)
+        first.write(b"rotates into nowhere\n" * 10_000)
+        second.write(b"fine\n")
+        first.close()
+        second.close()
+        first.wait()
+        second.wait()
+        assert texts(keeper.wait_for_log("c2")) == ["fine\n"]
+        assert "output is no longer kept" in keeper.notes()
+    finally:
+        first.end()
+        second.end()
