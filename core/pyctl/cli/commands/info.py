@@ -19,7 +19,7 @@ class InfoOptions(Options):
 def info(settings: Settings, options: InfoOptions) -> int:
     """Display system-wide information."""
     from pyctl.cli.output.system_texts import info_text, object_text
-    from pyctl.ops import info as ops
+    from pyctl.ops import system_info as ops
 
     if options.mode == "native":
         sys.stdout.write(object_text(ops.info_native(settings), options.format or "json"))

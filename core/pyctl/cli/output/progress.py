@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 STYLES = ("auto", "tty", "plain", "json", "quiet")
-_COMPLETE = ("exists", "downloaded", "done")
+_FETCHED = ("exists", "downloaded", "unpacking", "done")
+_COMPLETE = ("exists", "done")
 _REDRAW_S = 0.1
 _WORDS = {
     "waiting": "Pulling fs layer",
@@ -115,10 +116,9 @@ class _Bars:
         total = event.total_bytes or None
         if event.digest not in self._tasks:
             self._tasks[event.digest] = self._progress.add_task(short_digest(event.digest), total=total, state=word)
-        is_here = event.state in _COMPLETE
-        done = event.total_bytes if is_here and event.total_bytes else event.done_bytes
+        done = event.total_bytes if event.state in _FETCHED and event.total_bytes else event.done_bytes
         self._progress.update(self._tasks[event.digest], completed=done, total=total, state=word)
-        if not is_here:
+        if event.state not in _COMPLETE:
             self._pending.add(event.digest)
         else:
             self._pending.discard(event.digest)
