@@ -52,9 +52,8 @@ def info_text(found: Mapping[str, Any]) -> str:
     lines = ["Client:", f" Version:    {client.get('Version', '')}", f" Context:    {client.get('Context', 'default')}"]
     lines += [f" Namespace:  {found['Namespace']}"] if found.get("Namespace") else []
     lines += [f" Debug Mode: {_word(client.get('Debug', False))}", "", "Server:"]
-    errors = found.get("ServerErrors")
-    if errors:
-        return "\n".join([*lines, *(f" ERROR: {error}" for error in errors)]) + "\n"
+    if found.get("ServerErrors"):
+        return "\n".join(lines) + "\n"  # the errors are the caller's, for standard error
     add = lines.append
     for key, title in (("Containers", "Containers"), ("ContainersRunning", " Running"), ("ContainersPaused", " Paused"),
                        ("ContainersStopped", " Stopped"), ("Images", "Images"), ("ServerVersion", "Server Version"),
