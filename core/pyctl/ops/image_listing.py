@@ -175,6 +175,8 @@ def matches_reference(name: str, pattern: str) -> bool:
         return name == pattern
     words = []
     for part in re.split(r"(\*|\?|\[[^\]]*\])", pattern):
+        if "[" in part and not part.endswith("]"):
+            raise InvalidArgumentError(f"invalid reference filter {pattern}: a bracket is not closed")
         words.append({"*": "[^/]*", "?": "[^/]"}.get(part) or (part if part.startswith("[") else re.escape(part)))
     try:
         fits = re.compile("".join(words)).fullmatch
