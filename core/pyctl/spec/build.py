@@ -143,10 +143,10 @@ def _add_devices(linux: dict[str, Any], options: ContainerOptions, without_host_
 
 
 def _add_seccomp(linux: dict[str, Any], options: ContainerOptions, profile: str, held: list[str]) -> None:
-    if options.privileged:
-        return  # as Docker: privileged means unconfined
+    if options.privileged and not profile:
+        return  # as Docker: privileged means unconfined, but a profile asked for is used
     from pyctl.spec.seccomp import seccomp
 
-    found = seccomp(profile, held)
+    found = seccomp(profile or "builtin", held)
     if found:
         linux["seccomp"] = found

@@ -35,7 +35,7 @@ def check(options: ContainerOptions, image_config: Mapping[str, Any] | None = No
     refuse_unsupported(options)
     namespaces.check_modes(options)
     security = parse_security(options.security_opt)
-    if security.seccomp not in ("builtin", "unconfined"):
+    if security.seccomp not in ("", "builtin", "unconfined"):
         from pyctl.spec.seccomp import seccomp
 
         seccomp(security.seccomp, ())

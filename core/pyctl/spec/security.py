@@ -16,9 +16,9 @@ _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 class SecurityOptions(Record):
-    """``seccomp`` is ``builtin``, ``unconfined`` or the path of a profile."""
+    """``seccomp`` is ``builtin``, ``unconfined`` or the path of a profile; empty: builtin unless privileged."""
 
-    seccomp: str = "builtin"
+    seccomp: str = ""
     no_new_privileges: bool = False
     systempaths_unconfined: bool = False
     writable_cgroups: bool = False

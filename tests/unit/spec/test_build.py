@@ -90,6 +90,7 @@ def test_a_privileged_one_is_not() -> None:
     assert spec["process"]["capabilities"]["effective"] == ["CAP_CHOWN", "CAP_SYS_ADMIN"]
     assert "/dev/null" in {device["path"] for device in spec["linux"]["devices"]}
     assert {"rw"} <= {*next(mount for mount in spec["mounts"] if mount["destination"] == "/sys")["options"]}
+    assert "seccomp" in build(privileged=True, security_opt=("seccomp=builtin",))["linux"]
     bare = build(privileged=True, security_opt=("privileged-without-host-devices",))
     assert "devices" not in bare["linux"]
 
