@@ -63,7 +63,8 @@ class Events:
         """Events matching any of the filters (``topic~="^/tasks/",namespace==default``); all without
         one. A value with anything but letters, digits and ``._-`` in it needs the quotes.
 
-        The daemon does not say when it has begun to listen; it is within the time of one call.
+        The daemon does not say when it has begun to listen; it is within the time of one call. Do not wait for
+        ``/tasks/delete``: the shim of 2.x is often gone before it has sent it. ``/tasks/exit`` is reliable.
         """
         request = events_pb2.SubscribeRequest(filters=list(filters))
         return Subscription(self._calls.server_stream(_SERVICE + "Subscribe", request, events_pb2.Envelope, timeout_s=None))

@@ -8,6 +8,7 @@ stands alone: requests are literals, a successful answer is recognised by its by
 from __future__ import annotations
 
 import _socket
+from _thread import allocate_lock
 from struct import pack, unpack_from
 
 TYPE_CHECKING = False
@@ -20,7 +21,7 @@ _MAX_FRAME = 16384
 _WINDOW = 1 << 30  # what may be under way to us: more than any answer
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW = 1, 2, 4
 # grpc-status: 0 and an empty grpc-message, as Go's encoder writes them; behind a change of table size or not.
-_OK_BLOCK = bytes.fromhex("00889acac8b21234da8f0130" "00899acac8b5254207317f00")
+_OK_BLOCK = bytes.fromhex("00889acac8b21234da8f013000899acac8b5254207317f00")
 _PLAIN_OK = frozenset((_OK_BLOCK, b"\x20" + _OK_BLOCK))
 
 
@@ -56,6 +57,9 @@ class Connection:
         self._send_window = 0  # this stream's
         self._connection_window = 65535
         self._received = 0
+        self._guard = allocate_lock()
+        self._in_use = False  # a thread is inside a system call on the socket
+        self._is_shut = False
         self.is_usable = True
 
     def set_timeout(self, timeout_s: float | None) -> None:
@@ -135,12 +139,21 @@ class Connection:
         return int(code), _percent_decoded(fields.get(b"grpc-message", b""))
 
     def shutdown(self) -> None:
-        """Wake whoever waits in this connection; callable from any thread."""
-        self.is_usable = False
+        """End the connection and wake whoever waits in it; callable from any thread.
+
+        Closing under a thread that is in a system call would let it go on with somebody else's descriptor,
+        so that thread closes; without one we do.
+        """
+        with self._guard:
+            self.is_usable = False
+            self._is_shut = True
+            if not self._in_use:
+                self._socket.close()
+                return
         try:
             self._socket.shutdown(_socket.SHUT_RDWR)
         except OSError:
-            pass  # the daemon was faster
+            pass  # the daemon, or the thread we woke, was faster
 
     def close(self) -> None:
         self.is_usable = False
@@ -150,7 +163,20 @@ class Connection:
         self._send_window -= size
         self._connection_window -= size
 
+    def _enter(self) -> None:
+        with self._guard:
+            if self._is_shut:
+                raise StreamError("the connection was closed")
+            self._in_use = True
+
+    def _leave(self) -> None:
+        with self._guard:
+            self._in_use = False
+            if self._is_shut:
+                self._socket.close()
+
     def _send(self, data: bytes, *, was_begun: bool = True) -> None:
+        self._enter()
         try:
             self._socket.sendall(data)
         except TimeoutError:
@@ -159,6 +185,8 @@ class Connection:
         except OSError as error:
             self.is_usable = False
             raise StreamError(str(error), was_begun=was_begun) from error
+        finally:
+            self._leave()
 
     def _header_block(self, flags: int, payload: bytes) -> bytes:
         block = _unpadded(flags, payload)
@@ -220,6 +248,7 @@ class Connection:
 
     def _read(self, size: int) -> bytes:
         while len(self._buffer) < size:
+            self._enter()
             try:
                 chunk = self._socket.recv(max(65536, size - len(self._buffer)))
             except TimeoutError:
@@ -228,6 +257,8 @@ class Connection:
             except OSError as error:
                 self.is_usable = False
                 raise StreamError(str(error)) from error
+            finally:
+                self._leave()
             if not chunk:
                 self.is_usable = False
                 raise StreamError("the daemon closed the connection")

@@ -83,7 +83,7 @@ class Tasks:
         """Make the task (not started) and return the process ID of its init.
 
         Without ``options``, those of the container apply. FIFOs must exist and have somebody at the other end,
-        or this waits for them.
+        or this waits for them; with ``stdin`` alone the shim hangs: name ``stdout`` too (a FIFO or a file).
 
         Raises:
             NotFoundError: no such container.
@@ -175,7 +175,8 @@ class Tasks:
         self._ask("ResizePty", request, common_pb2.Empty, container_id)
 
     def close_io(self, container_id: str, exec_id: str = "") -> None:
-        """Close the shim's end of stdin: the process reads end of file once the pipe is empty."""
+        """Close the end of the stdin FIFO that the shim holds open: the process reads end of file once every
+        other writer has closed it too, so close yours first."""
         request = tasks_pb2.CloseIORequest(container_id=container_id, exec_id=exec_id, stdin=True)
         self._ask("CloseIO", request, common_pb2.Empty, container_id)
 
