@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyctl.ops.session import Session
     from pyctl.ops.signals import SignalPipe
     from pyctl.ops.starting import TaskStreams
-    from pyctl.ops.streams import Pump
+    from pyctl.ops.streams import Ends, Pump
     from pyctl.ops.terminal import RawTerminal
 
 
@@ -60,15 +60,21 @@ class Foreground:
 
     def open(self) -> None:
         """Make the FIFOs and open our ends: the shim waits for somebody at the other end."""
-        from pyctl.ops.streams import FifoPaths, Pump, make_fifos
+        from pyctl.ops.streams import FifoPaths, make_fifos, open_fifos
+
+        paths = FifoPaths(stdin=self._streams.stdin, stdout=self._streams.stdout, stderr=self._streams.stderr)
+        make_fifos(paths)
+        self.use(open_fifos(paths))
+
+    def use(self, ends: Ends) -> None:
+        """Move bytes between the user and these open ends."""
+        from pyctl.ops.streams import Pump
         from pyctl.ops.terminal import DEFAULT_DETACH_KEYS, DetachWatch, parse_detach_keys
 
         wanted = self._attachment
         keys = parse_detach_keys(wanted.detach_keys or DEFAULT_DETACH_KEYS)
-        paths = FifoPaths(stdin=self._streams.stdin, stdout=self._streams.stdout, stderr=self._streams.stderr)
-        make_fifos(paths)
         self._pump = Pump(
-            paths,
+            ends,
             on_exit=self._on_exit,
             on_stdin_end=self._close_stdin,
             on_signal=self._on_signal,

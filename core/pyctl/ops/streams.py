@@ -61,6 +61,24 @@ def remove_fifos(directory: str) -> None:
     os.rmdir(directory)
 
 
+class Ends(Record):
+    """Our open ends of a process's streams. ``outputs`` pairs a readable descriptor with ``stdout`` or ``stderr``."""
+
+    stdin: int = -1
+    outputs: tuple[tuple[int, str], ...] = ()
+
+
+def open_fifos(paths: FifoPaths) -> Ends:
+    """Open the user's ends. Standard input for reading too, or it would fail until the shim has opened it."""
+    outputs = tuple(
+        (os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), stream)
+        for path, stream in ((paths.stdout, "stdout"), (paths.stderr, "stderr"))
+        if path
+    )
+    stdin = os.open(paths.stdin, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC) if paths.stdin else -1
+    return Ends(stdin=stdin, outputs=outputs)
+
+
 class Pump:
     """Moves bytes until the process has exited and its outputs are at their end, or the user detaches.
 
@@ -70,7 +88,7 @@ class Pump:
 
     def __init__(
         self,
-        paths: FifoPaths,
+        ends: Ends,
         *,
         on_exit: Callable[[], None],
         on_stdin_end: Callable[[], None],
@@ -88,20 +106,14 @@ class Pump:
         self._outputs: dict[int, tuple[str, int]] = {}
         self._exit_reader, self._exit_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._exit_reader, select.POLLIN)
-        for path, stream, target, shown in (
-            (paths.stdout, "stdout", 1, show_stdout),
-            (paths.stderr, "stderr", 2, show_stderr),
-        ):
-            if path:
-                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                self._outputs[descriptor] = (stream, target if shown else -1)
-                self._poll.register(descriptor, select.POLLIN)
-        self._stdin = -1
+        for descriptor, stream in ends.outputs:
+            target, is_shown = (1, show_stdout) if stream == "stdout" else (2, show_stderr)
+            self._outputs[descriptor] = (stream, target if is_shown else -1)
+            self._poll.register(descriptor, select.POLLIN)
+        self._stdin = ends.stdin
         self._unwritten = b""
         self._is_stdin_over = False
-        if paths.stdin:
-            # Read and write, because opening a FIFO for writing alone fails until the shim has opened it.
-            self._stdin = os.open(paths.stdin, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._stdin >= 0:
             self._watch_user(True)
 
     def watch_signals(self, signals: SignalPipe) -> None:

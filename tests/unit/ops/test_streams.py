@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctl.ops.streams import FifoPaths, Pump, fifo_paths, make_fifos, remove_fifos
+from pyctl.ops.streams import FifoPaths, Pump, fifo_paths, make_fifos, open_fifos, remove_fifos
 from pyctl.ops.terminal import DetachWatch, parse_detach_keys
 from pyctl_hookspecs.errors import InvalidArgumentError
 
@@ -53,7 +53,7 @@ def test_output_is_teed_and_the_pump_ends_after_exit_and_end_of_file(tmp_path: P
     seen: list[tuple[str, bytes]] = []
     exits: list[str] = []
     pump = Pump(
-        paths,
+        open_fifos(paths),
         on_exit=lambda: exits.append("exit"),
         on_stdin_end=lambda: None,
         tee=lambda stream, chunk: seen.append((stream, chunk)),
@@ -77,6 +77,6 @@ def test_the_pump_leaves_no_descriptor_behind(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     paths = fifo_paths(str(tmp_path / "f"), stdin=True, stderr=True)
     make_fifos(paths)
-    pump = Pump(paths, on_exit=lambda: None, on_stdin_end=lambda: None)
+    pump = Pump(open_fifos(paths), on_exit=lambda: None, on_stdin_end=lambda: None)
     pump.close()
     assert len(os.listdir("/proc/self/fd")) == before
