@@ -17,7 +17,8 @@ FAULTS = os.path.join(os.path.dirname(__file__), "outsiders", "faults")
 
 def _arguments(name: str, image: str, cidfile: str, mode: str) -> list[str]:
     """A run that has every kind of step."""
-    return [mode, "--name", name, "-p", "0:80", "-v", "/anonymous", "--tmpfs", "/scratch", f"--cidfile={cidfile}", image, "sleep", "60"]
+    storage = ["-v", "/anonymous", "--tmpfs", "/scratch", f"--cidfile={cidfile}"]
+    return [mode, "--name", name, "-p", "0:80", *storage, image, "sleep", "60"]
 
 
 def _steps(pyctl: Pyctl, arguments: list[str]) -> list[str]:
