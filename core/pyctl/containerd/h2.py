@@ -63,7 +63,10 @@ class Connection:
         self.is_usable = True
 
     def set_timeout(self, timeout_s: float | None) -> None:
-        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.settimeout(timeout_s)
+        except OSError as error:
+            raise StreamError(str(error), was_begun=False) from error  # closed meanwhile
 
     def begin(self, headers: bytes, body: bytes) -> None:
         """Send one request whole.
