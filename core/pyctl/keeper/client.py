@@ -81,6 +81,15 @@ def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
     return True
 
 
+def renew(data_store: str, runtime_dir: str, *, data_root: str) -> None:
+    """Have a running keeper's duties taken over by one of the installed build."""
+    try:
+        if stop(data_store, runtime_dir, data_root=data_root):
+            wake(data_store, runtime_dir, data_root=data_root)
+    except UnavailableError:
+        return  # the old one goes on: it speaks the same protocol
+
+
 def _has_duties(data_store: str) -> bool:
     for name in ("watch", "ports"):
         try:

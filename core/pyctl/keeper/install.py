@@ -18,20 +18,20 @@ MODULES = (
 REVISION = 1  # raise it when an older release must not put its own copy back
 
 
-def install(data_root: str) -> str:
-    """Path of the log binary, written if it is missing, damaged or of another build."""
+def install(data_root: str) -> tuple[str, bool]:
+    """Path of the log binary, and whether it was written just now: it was missing, damaged or of another build."""
     program = f"{data_root}/bin/pyctl-log"
     build, sources = _build()
     stamp = f"# build {REVISION} {build}\n"
     installed = _stamp(program)
     if installed == stamp and os.path.exists(f"{data_root}/bin/keeper-{build}/pyctl_keeper/complete"):
-        return program
+        return program, False
     if installed and int(installed.split()[2]) > REVISION:
-        return program
+        return program, False
     _copy(f"{data_root}/bin/keeper-{build}/pyctl_keeper", sources)
     write_file(program, _script(data_root, build, stamp).encode(), 0o755)
     _prune(data_root, keep={f"keeper-{build}", f"keeper-{installed.split()[3]}" if installed else ""})
-    return program
+    return program, True
 
 
 def code_dir(data_root: str) -> str:

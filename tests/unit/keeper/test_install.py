@@ -7,8 +7,12 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyctl.keeper import install, log_uri, wire
+
+if TYPE_CHECKING:
+    from tests.unit.keeper.conftest import Keeper
 
 
 def test_the_uri_names_an_executable_outside_this_environment(tmp_path: Path) -> None:
@@ -20,15 +24,16 @@ def test_the_uri_names_an_executable_outside_this_environment(tmp_path: Path) ->
 
 
 def test_installing_again_changes_nothing(tmp_path: Path) -> None:
-    program = install.install(str(tmp_path))
+    program, is_new = install.install(str(tmp_path))
+    assert is_new
     before = os.stat(program).st_ino
-    assert install.install(str(tmp_path)) == program
+    assert install.install(str(tmp_path)) == (program, False)
     assert os.stat(program).st_ino == before
     assert stat.S_IMODE(os.stat(program).st_mode) == 0o755
 
 
 def test_a_copy_of_another_build_is_replaced_and_a_newer_revision_is_left_alone(tmp_path: Path) -> None:
-    program = Path(install.install(str(tmp_path)))
+    program = Path(install.install(str(tmp_path))[0])
     text = program.read_text()
     build = text.split("\n")[1].split()[3]
     program.write_text(text.replace(build, "00000000"))
@@ -38,6 +43,18 @@ def test_a_copy_of_another_build_is_replaced_and_a_newer_revision_is_left_alone(
     program.write_text(newer)
     install.install(str(tmp_path))
     assert program.read_text() == newer
+
+
+def test_a_new_build_takes_over_from_a_running_keeper(keeper: Keeper) -> None:
+    log_uri(keeper.data_root, keeper.data_store, runtime_dir=keeper.runtime_dir)
+    ports = keeper("hold_ports", ports=[["127.0.77.8", 0, "tcp"]])["ports"]
+    before = keeper("ping")["pid"]
+    program = Path(keeper.data_root, "bin", "pyctl-log")
+    program.write_text(program.read_text().replace(f"# build {install.REVISION} ", f"# build {install.REVISION} 0"))
+    log_uri(keeper.data_root, keeper.data_store, runtime_dir=keeper.runtime_dir)
+    status = keeper.status()
+    assert status["pid"] != before
+    assert status["ports"] == {"ns-c1": ports}
 
 
 def test_the_copy_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:

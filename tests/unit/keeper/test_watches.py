@@ -66,8 +66,14 @@ def init() -> Iterator[Init]:
 
 
 @pytest.fixture
-def program(keeper: Keeper) -> Program:
-    return Program(keeper.base)
+def program(keeper: Keeper) -> Iterator[Program]:
+    made = Program(keeper.base)
+    yield made
+    reader = os.open(keeper.base / "calls", os.O_RDONLY | os.O_NONBLOCK)  # frees those nobody listened to
+    place = (keeper.data_store, keeper.runtime_dir)
+    while (client.request_if_running(*place, "status", {}, data_root=keeper.data_root) or {"children": 0})["children"]:
+        os.sched_yield()
+    os.close(reader)
 
 
 def watch(keeper: Keeper, init: Init, program: Program, **more: object) -> None:
@@ -134,7 +140,7 @@ def test_unwatching_cancels_a_restart_that_waits(keeper: Keeper, init: Init, pro
 
 
 def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: Init, program: Program) -> None:
-    program.answer("exited", f"read go < {keeper.base}/calls; echo '{{\"restart_in_s\": 0}}'; : > {keeper.base}/done")
+    program.answer("exited", f"read go < {keeper.base}/calls; echo '{{\"restart_in_s\": 3600}}'; : > {keeper.base}/done")
     watch(keeper, init, program)
     init.end()
     program.next_call()
