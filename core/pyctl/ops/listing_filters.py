@@ -40,7 +40,7 @@ class Chosen:
             self._wanted.setdefault(key, []).append(value)
         self._check()
         self._names = [_pattern(value) for value in self._of("name")]
-        self._ids = [_pattern(value) for value in self._of("id")]
+        self._ids = tuple(self._of("id"))
         self._publish = _port_keys("publish", self._of("publish"))
         self._expose = _port_keys("expose", self._of("expose"))
         self._networks = self._network_names()
@@ -69,7 +69,7 @@ class Chosen:
         from pyctl.ops.listing import display_name, network_names
 
         labels = container.labels
-        if not _any(self._ids, container.container_id):
+        if self._ids and not container.container_id.startswith(self._ids):
             return False
         name = display_name(labels)
         if not _any(self._names, name) and not _any(self._names, f"/{name}"):
@@ -96,10 +96,10 @@ class Chosen:
         health = self._of("health")
         if health and (state.health or "none") not in health:
             return False
-        published = {f"{port.container_port}/{port.protocol}" for port in one.ports}
-        if self._publish and not self._publish & published:
+        if self._publish and not any(f"{port.host_port}/{port.protocol}" in self._publish for port in one.ports):
             return False
-        return not self._expose or bool(self._expose & (published | {*one.exposed}))
+        inside = {f"{port.container_port}/{port.protocol}" for port in one.ports}
+        return not self._expose or not self._expose.isdisjoint(inside.union(one.exposed))
 
     def _of(self, key: str) -> list[str]:
         return self._wanted.get(key, [])
@@ -125,11 +125,8 @@ class Chosen:
             return wanted
         from pyctl.ops.networks import ls
 
-        return wanted | {
-            row.name
-            for row in ls(self._session)
-            if row.network_id and any(len(text) >= 12 and row.network_id.startswith(text) for text in wanted)
-        }
+        prefixes = tuple(filter(None, wanted))
+        return wanted | {row.name for row in ls(self._session) if row.network_id.startswith(prefixes)}
 
     def _volumes_match(self, container: Container) -> bool:
         wanted = self._of("volume")
