@@ -62,7 +62,7 @@ def _report_one(error: BaseException) -> int:
             "step": getattr(error, "step", ""),
             "object": str(getattr(error, "ref", "")),
             "cause": message,
-            "hint": hint,
+            "hint": hint.strip(),
         }
         sys.stderr.write(json.dumps(fields, ensure_ascii=False) + "\n")
         return code
