@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -157,7 +158,7 @@ class Daemon:
         self.asked: list[str] = []
         self.containers = SimpleNamespace(list=self._list, find=self._find)
         self.tasks = SimpleNamespace(list=self._tasks, get=self._task, pids=self._pids)
-        self.images = SimpleNamespace(get=self._image, list=lambda filters=(): tuple(world.images.values()))
+        self.images = SimpleNamespace(get=self._image, list=self._images)
         self.content = SimpleNamespace(read=self._blob, list=lambda filters=(): ())
         self.snapshots = SimpleNamespace(usage=self._usage, stat=self._stat, mounts=self._mounts)
 
@@ -203,6 +204,10 @@ class Daemon:
         if name not in self._world.images:
             raise NotFoundError("image", name)
         return self._world.images[name]
+
+    def _images(self, filters: Iterable[str] = ()) -> tuple[Image, ...]:
+        digests = [text.removeprefix("target.digest==") for text in filters]
+        return tuple(one for one in self._world.images.values() if not digests or one.target.digest in digests)
 
     def _blob(self, digest: str) -> bytes:
         return self._world.blobs[digest]

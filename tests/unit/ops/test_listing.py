@@ -10,6 +10,7 @@ from tests.unit.ops.reading import World
 
 from pyctl.containerd.records import Container
 from pyctl.ops import listing
+from pyctl.ops.inspect_state import ContainerState
 from pyctl.state.containers import ExitRecord
 from pyctl_hookspecs import InvalidArgumentError, MountOutcome, NotFoundError, OciMount
 
@@ -268,6 +269,4 @@ def test_a_container_of_kubernetes_has_the_name_nerdctl_gives_it() -> None:
     labels = {"io.kubernetes.pod.namespace": "ns", "io.kubernetes.pod.name": "pod", "io.kubernetes.container.name": "c"}
     assert listing.display_name(labels) == "k8s://ns/pod/c"
     assert listing.display_name({}) == ""
-    assert (
-        listing.ListedContainer(container=Container(container_id="a"), state=listing.ContainerState(status="created")).names == ()
-    )
+    assert listing.ListedContainer(container=Container(container_id="a"), state=ContainerState(status="created")).names == ()
