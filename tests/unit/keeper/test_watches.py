@@ -59,21 +59,27 @@ class Program:
 
 
 @pytest.fixture
-def init() -> Iterator[Init]:
+def program(keeper: Keeper) -> Iterator[Program]:
+    made = Program(keeper.base)
+    yield made
+    reader = os.open(keeper.base / "calls", os.O_RDONLY | os.O_NONBLOCK)  # frees those nobody listened to
+    while _is_busy(keeper):
+        os.sched_yield()
+    os.close(reader)
+
+
+@pytest.fixture
+def init(program: Program) -> Iterator[Init]:
+    """Ended before ``program`` looks whether everything it started is over."""
     started = Init()
     yield started
     started.end()
 
 
-@pytest.fixture
-def program(keeper: Keeper) -> Iterator[Program]:
-    made = Program(keeper.base)
-    yield made
-    reader = os.open(keeper.base / "calls", os.O_RDONLY | os.O_NONBLOCK)  # frees those nobody listened to
+def _is_busy(keeper: Keeper) -> bool:
     place = (keeper.data_store, keeper.runtime_dir)
-    while (client.request_if_running(*place, "status", {}, data_root=keeper.data_root) or {"children": 0})["children"]:
-        os.sched_yield()
-    os.close(reader)
+    status = client.request_if_running(*place, "status", {}, data_root=keeper.data_root)
+    return bool(status) and (status["children"] > 0 or bool({*status["watches"].values()} - {"waiting"}))
 
 
 def watch(keeper: Keeper, init: Init, program: Program, **more: object) -> None:
