@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,29 +38,24 @@ def wheel(project: str, workshop: str) -> str:
     return build(project, f"{workshop}/dist")
 
 
-@pytest.fixture(scope="session")
-def fresh(wheel: str, workshop: str, outside: Outside) -> str:
-    """``bin`` of a new virtual environment with the wheel and its dependencies, from the package index."""
-    path = f"{workshop}/venv"
+def install(path: str, outside: Outside, *wheels: str) -> str:
+    """``bin`` of a new virtual environment with these wheels, and what they depend on from the package index."""
     subprocess.run([sys.executable, "-m", "venv", path], check=True)
-    pip = [f"{path}/bin/pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    pip = [f"{path}/bin/pip", "install", "--quiet", "--disable-pip-version-check", *wheels]
     subprocess.run(outside.command(*pip), check=True)
     return f"{path}/bin"
 
 
 @pytest.fixture(scope="session")
-def outsiders(project: str, workshop: str) -> tuple[str, ...]:
-    """Wheels of two distributions that know ``pyctl_hookspecs`` and nothing else of ours."""
-    return tuple(build(f"{project}/{source}", f"{workshop}/{os.path.basename(source)}") for source in (EXAMPLE, SNAPSHOTTER))
+def fresh(wheel: str, workshop: str, outside: Outside) -> str:
+    return install(f"{workshop}/venv", outside, wheel)
 
 
-@pytest.fixture
-def extended(fresh: str, outsiders: tuple[str, ...]) -> Iterator[str]:
-    """The fresh environment with both outsiders in it, for one test."""
-    pip = [f"{fresh}/pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "install", "--no-index", "--no-deps", *outsiders], check=True)
-    yield fresh
-    subprocess.run([*pip, "uninstall", "--yes", "pyctl-network-cable", "pyctl-snapshotter-labelled"], check=True)
+@pytest.fixture(scope="session")
+def extended(project: str, wheel: str, workshop: str, outside: Outside) -> str:
+    """The same with two outsiders: distributions that know ``pyctl_hookspecs`` and nothing else of ours."""
+    outsiders = [build(f"{project}/{source}", f"{workshop}/{os.path.basename(source)}") for source in (EXAMPLE, SNAPSHOTTER)]
+    return install(f"{workshop}/extended", outside, wheel, *outsiders)
 
 
 def test_the_wheel_holds_three_packages_their_data_and_the_generated_code(wheel: str) -> None:
