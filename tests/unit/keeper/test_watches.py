@@ -79,7 +79,7 @@ def init(program: Program) -> Iterator[Init]:
 def _is_busy(keeper: Keeper) -> bool:
     place = (keeper.data_store, keeper.runtime_dir)
     status = client.request_if_running(*place, "status", {}, data_root=keeper.data_root)
-    return bool(status) and (status["children"] > 0 or bool({*status["watches"].values()} - {"waiting"}))
+    return status is not None and (status["children"] > 0 or bool({*status["watches"].values()} - {"waiting"}))
 
 
 def watch(keeper: Keeper, init: Init, program: Program, **more: object) -> None:
