@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, PyctlError, UnavailableError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError, UnavailableError
 
 from .wire import KeeperGoneError, connect, exchange, keeper_dir, remember_runtime_dir, run_dir, start
 
@@ -135,11 +135,12 @@ def watch(
     container: str,
     pid: int,
     address: str,
+    stdin: str = "",
     args: Sequence[str] = (),
 ) -> None:
     """Have the exit of a started task dealt with by ``pyctl internal exited``, whatever becomes of this process.
 
-    ``args`` are the global flags that process gets before ``--namespace``; empty for data root and address.
+    ``stdin`` is a FIFO that must not come to its end before the process does, empty for none. ``args`` are the global flags that process gets before ``--namespace``; empty for data root and address.
 
     Raises:
         UnavailableError: no keeper could be reached or started; safe to try again.
@@ -149,7 +150,9 @@ def watch(
         "container": container,
         "pid": pid,
         "address": address,
+        "stdin": stdin,
         "args": list(args),
+        "stdin": stdin,
         "python": sys.executable,
         "env": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
     }
@@ -230,6 +233,8 @@ def _send(
     reply: dict[str, Any] = json.loads(raw)
     if "error" in reply:
         sock.close()
+        if reply.get("code") == "not_found":
+            raise NotFoundError("container", str(payload.get("container", "")), message=reply["error"])
         raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
     return reply, sock
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import signal
 
+from .audience import Audience
 from .jsonlines import LogFile, encode, encode_block, size_bytes, split, timestamp, whole_lines
 from .spool import STREAMS, Spools
 
@@ -65,6 +66,7 @@ class ContainerLog:
         self._pipes = dict(zip(STREAMS, pipes, strict=False))
         self._idle_pipes = [self._pipes.pop("stderr")] if has_terminal and len(pipes) > 1 else []
         self._has_failed = False
+        self.audience = Audience(loop)
         self._lock = self._open_lock(state_dir)
         self._spools = Spools(spool_dir)
         self._take_lock()
@@ -143,6 +145,8 @@ class ContainerLog:
         if count == 0:
             self._end(stream)
             return False
+        if self.audience:
+            self.audience.hear(stream, spool.pending[-count:])
         self._emit(spool, final=False)
         self._spools.tidy(spool)
         return True
@@ -156,6 +160,7 @@ class ContainerLog:
         if not data:
             self._end(stream)
             return False
+        self.audience.hear(stream, data)
         spool.pending += data
         self._emit(spool, final=True)
         spool.empty()
@@ -163,6 +168,8 @@ class ContainerLog:
         return True
 
     def _discard(self, stream: str) -> bool:
+        if self.audience:
+            return self._pass_on(stream)
         null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
         try:
             count = os.splice(self._pipes[stream], null, _PIECE, None, None, os.SPLICE_F_NONBLOCK)
@@ -173,6 +180,19 @@ class ContainerLog:
         if count == 0:
             self._end(stream)
         return count > 0
+
+    def _pass_on(self, stream: str) -> bool:
+        """Nothing is kept, and somebody listens."""
+        os.set_blocking(self._pipes[stream], False)
+        try:
+            data = os.read(self._pipes[stream], _PIECE)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._end(stream)
+            return False
+        self.audience.hear(stream, data)
+        return True
 
     def _emit(self, spool: Spool, *, final: bool) -> None:
         """Write what is complete and commit."""
@@ -263,6 +283,7 @@ class ContainerLog:
         for pipe in self._idle_pipes:
             os.close(pipe)
         self._idle_pipes.clear()
+        self.audience.close()
         self._spools.close(remove=remove)
         if self._log:
             self._log.close()

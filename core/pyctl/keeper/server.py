@@ -18,7 +18,7 @@ from .connections import Connection
 from .logs import ContainerLog
 from .loop import Loop
 from .notes import Notes
-from .spool import remove_spools
+from .spool import STREAMS, remove_spools
 from .watches import Watches
 from .wire import keeper_dir, run_dir, write_file
 
@@ -67,6 +67,7 @@ class Server:
             "status": self._status,
             "stop": self._stop,
             "log_pipes": self._log_pipes,
+            "attach": self._attach,
             "watch": self._watch,
             "unwatch": self._unwatch,
             "hold_ports": self._hold_ports,
@@ -183,6 +184,15 @@ class Server:
             del self._exited[key]
             if is_again:
                 self.loop.later(0.0, lambda: self._drain(key, log))
+        return {}
+
+    def _attach(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        log = self.logs.get(_key(request))
+        if log is None:
+            raise Refusal(f"container {request['container']} is not logged here", "not_found")
+        for stream, fd in zip(STREAMS, fds, strict=False):
+            log.audience.add(stream, fd)
+        del fds[: len(STREAMS)]
         return {}
 
     def _spool_dir(self, key: str) -> str:

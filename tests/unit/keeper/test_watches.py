@@ -263,3 +263,20 @@ def test_a_keeper_is_woken_for_a_watch_that_was_left(keeper: Keeper, init: Init,
     keeper.kill()
     assert client.wake(keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root)
     assert client.request_if_running(keeper.data_store, keeper.runtime_dir, "ping", {}, data_root=keeper.data_root)
+
+
+def test_standard_input_stays_open_until_the_exit(keeper: Keeper, init: Init, program: Program) -> None:
+    path = str(keeper.base / "stdin")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    watch(keeper, init, program, stdin=path)
+    writer = os.open(path, os.O_WRONLY)
+    os.write(writer, b"x")
+    os.close(writer)
+    assert os.read(reader, 10) == b"x"
+    with pytest.raises(BlockingIOError):  # nothing to read, and not the end either
+        os.read(reader, 10)
+    init.end()
+    program.next_call()
+    assert os.read(reader, 10) == b""
+    os.close(reader)
