@@ -72,8 +72,9 @@ def run_command_line(argv: Sequence[str]) -> int:
         return 0
     if isinstance(parsed, PluginInvocation):
         from pyctl.cli.typer_layer import run_plugin_command
+        from pyctl.ops.session import Session
 
-        return run_plugin_command(parsed.name, parsed.words)
+        return run_plugin_command(Session(settings_for(parsed.globals)).hooks, parsed.name, parsed.words)
     arguments = dict(parsed.positionals)
     if parsed.options is not None:
         arguments["options"] = parsed.options

@@ -18,25 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pyctl.cli.options import Options
+    from pyctl.providers.hooks import Hooks
 
 _KINDS = {"int": "int", "integer": "int", "float": "float", "str": "string", "text": "string", "bool": "bool"}
 
 
-def run_plugin_command(name: str, words: Sequence[str]) -> int:
+def run_plugin_command(hooks: Hooks, name: str, words: Sequence[str]) -> int:
     """Run the command that a plug-in provides under ``name`` and return its exit status.
 
     Raises:
-        PyctlError: two plug-ins claim the name, or it does not load.
+        PyctlError: two plug-ins claim the name, it is disabled, or it does not load.
         UsageError: the words do not fit its annotations.
     """
-    from pyctl.providers.hooks import Hooks
-    from pyctl.providers.registry import Registry
-    from pyctl.providers.scan import installed
-
-    hooks = Hooks(Registry(installed, chosen={}))
     _, manager = hooks.provider("commands", name)
-    function = manager.hook.command()[0]
-    return run_function(function, name, words)
+    return run_function(manager.hook.command()[0], name, words)
 
 
 def run_function(function: Callable[..., Any], name: str, words: Sequence[str]) -> int:
