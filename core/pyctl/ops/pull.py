@@ -5,6 +5,8 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
 
     from pyctl.ops.session import Session
     from pyctl_hookspecs.resolve_image import ImageRequest, PullProgress, ResolvedImage
@@ -48,9 +50,39 @@ def pull(session: Session, request: ImageRequest) -> ResolvedImage:
     Raises:
         NotFoundError: no such image, or not for these platforms.
         UnavailableError: the registry did not answer.
+        CancelledError: SIGTERM. SIGINT is KeyboardInterrupt, as ever.
         PyctlError: refused, corrupt or no space.
     """
     from pyctl.ops.leases import leased
 
-    with leased(session, sync=True) as host:
+    with _terminable(), leased(session, sync=True) as host:
         return session.hooks.resolve_image(session.settings.image_provider, request, "", host)
+
+
+class _terminable:
+    """SIGTERM unwinds the block like Ctrl-C does, so that its lease is let go; only the main thread can see to that."""
+
+    def __init__(self) -> None:
+        self._was_terminated = False
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        import signal
+        from threading import current_thread, main_thread
+
+        if current_thread() is main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._handle)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._before is not None:
+            import signal
+
+            signal.signal(signal.SIGTERM, self._before)
+        if self._was_terminated and isinstance(error, KeyboardInterrupt):
+            from pyctl_hookspecs.errors import CancelledError
+
+            raise CancelledError("terminated", exit_code=143) from error
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        self._was_terminated = True
+        raise KeyboardInterrupt

@@ -137,10 +137,11 @@ class _Pull:
             for _ in queue.in_order(layers):
                 pass
         except BaseException as error:
+            failure = queue.failure  # what came before us; after the next line the others only say that they stopped
             self._watch.stop.set()
             _join(threads)
-            if queue.failure is not None and error is not queue.failure:
-                raise queue.failure from None  # the unpacker only saw the layers stop coming
+            if failure is not None and isinstance(error, Exception) and error is not failure:
+                raise failure from None
             raise
         _join(threads)
         if not manifest.is_runnable:
