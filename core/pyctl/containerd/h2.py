@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, ACK, PADDED, PRIORITY = 0x1, 0x4, 0x1, 0x8, 0x20
 _MAX_FRAME = 16384
+_CONNECT_S = 5
+_READ = 256 * 1024
 _WINDOW = 1 << 30  # what may be under way to us: more than any answer
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW = 1, 2, 4
 # grpc-status: 0 and an empty grpc-message, as Go's encoder writes them; behind a change of table size or not.
@@ -40,18 +42,22 @@ class Connection:
         """Connect; the greeting goes out with the first call.
 
         Raises:
-            OSError: nobody listens.
+            OSError: nobody listens, or the queue of those who wait stayed full.
         """
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         try:
+            # The kernel waits for room in the queue as long as this says; a Python timeout would not wait at all.
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", _CONNECT_S, 0))
             self._socket.connect(path)
-        except OSError:
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", 0, 0))
+        except BaseException:
             self._socket.close()
             raise
         settings = pack(">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, _WINDOW)
         self._unsent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings)
         self._unsent += frame(WINDOW_UPDATE, 0, 0, pack(">I", _WINDOW - 65535))
         self._buffer = b""
+        self._at = 0  # how far it has been read
         self._stream = -1
         self._peer_window = 65535  # a new stream's
         self._send_window = 0  # this stream's
@@ -107,7 +113,7 @@ class Connection:
             TimeoutError: nothing came in time.
         """
         self.trailers = b""
-        pending = b""
+        pending = bytearray()
         while True:
             kind, flags, stream, payload = self._next_frame()
             if stream != self._stream:
@@ -118,8 +124,9 @@ class Connection:
                     (size,) = unpack_from(">I", pending, 1)
                     if len(pending) < 5 + size:
                         break
-                    yield pending[5 : 5 + size]
-                    pending = pending[5 + size :]
+                    message = bytes(pending[5 : 5 + size])
+                    del pending[: 5 + size]
+                    yield message
             elif kind == HEADERS:
                 self.trailers = self._header_block(flags, payload)
             elif kind == RST_STREAM:
@@ -250,10 +257,10 @@ class Connection:
             self._received = 0
 
     def _read(self, size: int) -> bytes:
-        while len(self._buffer) < size:
+        while len(self._buffer) < self._at + size:
             self._enter()
             try:
-                chunk = self._socket.recv(max(65536, size - len(self._buffer)))
+                chunk = self._socket.recv(max(_READ, size))
             except TimeoutError:
                 self.is_usable = False
                 raise
@@ -265,9 +272,9 @@ class Connection:
             if not chunk:
                 self.is_usable = False
                 raise StreamError("the daemon closed the connection")
-            self._buffer += chunk
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
+            self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        start, self._at = self._at, self._at + size
+        return self._buffer[start : self._at]
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes | memoryview) -> bytes:

@@ -63,6 +63,8 @@ class Daemon:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, "there is one")
         if request.id == "long":
             context.abort(grpc.StatusCode.UNKNOWN, "runc: " + "x" * 100_000)
+        if request.id.startswith("sized"):
+            return containers_pb2.GetResponse(container=containers_pb2.Container(id="sized", image=str(len(request.id))))
         if request.id == "big":
             return containers_pb2.GetResponse(container=containers_pb2.Container(id="big", image="x" * 10_000_000))
         context.abort(grpc.StatusCode.NOT_FOUND, f'container "{request.id}": not found')
@@ -131,6 +133,11 @@ def test_a_long_complaint_arrives_whole(client: Client) -> None:
 
 def test_ten_megabytes_are_not_too_much(client: Client) -> None:
     assert len(client.containers.get("big").image) == 10_000_000
+
+
+def test_a_request_larger_than_the_window_arrives_whole(client: Client) -> None:
+    for size in (65_000, 300_000, 3_000_000):
+        assert client.containers.get("sized".ljust(size, "x")).image == str(size)
 
 
 def test_a_stream_is_read_to_its_end(client: Client) -> None:
