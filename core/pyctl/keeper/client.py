@@ -140,7 +140,8 @@ def watch(
 ) -> None:
     """Have the exit of a started task dealt with by ``pyctl internal exited``, whatever becomes of this process.
 
-    ``stdin`` is a FIFO that must not come to its end before the process does, empty for none. ``args`` are the global flags that process gets before ``--namespace``; empty for data root and address.
+    ``stdin`` is a FIFO that must not come to its end before the process does, empty for none. ``args`` are the global
+    flags that process gets before ``--namespace``; empty for data root and address.
 
     Raises:
         UnavailableError: no keeper could be reached or started; safe to try again.
@@ -152,7 +153,6 @@ def watch(
         "address": address,
         "stdin": stdin,
         "args": list(args),
-        "stdin": stdin,
         "python": sys.executable,
         "env": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
     }

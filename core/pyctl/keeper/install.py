@@ -12,7 +12,7 @@ import sys
 from .wire import BOOT, write_file
 
 MODULES = (
-    "__init__", "children", "connections", "jsonlines", "logbin", "logs", "loop",
+    "__init__", "audience", "children", "connections", "jsonlines", "logbin", "logs", "loop",
     "notes", "ports", "server", "spool", "watches", "wire",
 )  # fmt: skip
 REVISION = 1  # raise it when an older release must not put its own copy back

@@ -154,7 +154,6 @@ class _Watch:
         self.job: Job | None = None
         self._pidfd = -1
         self._stdin = -1
-        self._stdin = -1
         self._timer: Timer | None = None
         self._failures = 0
 
@@ -172,29 +171,20 @@ class _Watch:
                 if birth(self.pid) == self.record.get("birth"):
                     self._hold_stdin()
                     self.owner.wait_for(self._pidfd, self._readable)
-                    self._hold_stdin()
                     return
         self._timer = self.owner.later(0.0, self._handle_exit)
 
     def _hold_stdin(self) -> None:
         """Keep a write end open, so that one who attaches and goes does not end the container's standard input."""
         path = self.record.get("stdin")
-        if isinstance(path, str) and path and self._stdin < 0:
-            try:
-                self._stdin = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            except OSError as error:
-                self.owner.note(f"{self.key}: cannot hold {path}: {error}")
-
-    def _hold_stdin(self) -> None:
-        path = self.record.get("stdin")
-        if not path:
+        if not isinstance(path, str) or not path or self._stdin >= 0:
             return
         try:
-            if stat.S_ISFIFO(os.stat(str(path)).st_mode):
-                # For both ways: opening never waits, and it counts as a writer, which is the point.
-                self._stdin = os.open(str(path), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            if stat.S_ISFIFO(os.stat(path).st_mode):
+                # For both ways, because then opening never waits for the other side.
+                self._stdin = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            self.owner.note(f"{self.key}: cannot hold its standard input: {error}")
+            self.owner.note(f"{self.key}: cannot hold {path}: {error}")
 
     def _readable(self) -> None:
         if select_readable(self._pidfd):
@@ -252,9 +242,6 @@ class _Watch:
         self._run("restart", lambda _: self.owner.remove(self.key))
 
     def _let_go(self) -> None:
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1
         if self._pidfd >= 0:
             self.owner.stop_waiting(self._pidfd)
             os.close(self._pidfd)

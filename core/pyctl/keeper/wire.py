@@ -15,7 +15,8 @@ log_pipes      descriptors: stdout, stderr (read ends). ``terminal`` (stderr nev
                as before), ``holder`` (the sender waits on this connection and is ended when the log is complete)
 attach         descriptors: stdout, stderr (write ends); they get a copy of what is logged from now on, until its end
 watch          ``pid``, ``python``; optional ``args`` (global flags of the process to start), ``env``, ``stdin``
-               (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an earlier watch of the container
+               (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an
+               earlier watch of the container
 unwatch        forgets the watch and any restart that was waiting. If a process is dealing with the container at this
                moment, the reply comes when it has ended (at most 5 s later), so what is seen then is final; from that
                process itself this changes nothing

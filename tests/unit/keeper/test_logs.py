@@ -14,6 +14,7 @@ import pytest
 
 from pyctl.keeper import client, log_uri
 from pyctl.keeper.wire import MAGIC
+from pyctl_hookspecs import NotFoundError
 
 if TYPE_CHECKING:
     from tests.unit.keeper.conftest import Keeper
@@ -289,3 +290,38 @@ def test_a_log_that_cannot_be_written_stops_neither_its_container_nor_the_others
     finally:
         first.end()
         second.end()
+
+
+def test_one_who_attaches_gets_a_copy_until_the_end(keeper: Keeper, shim: Shim) -> None:
+    shim.wait_until_ready()
+    shim.write(b"before\n")
+    keeper("ping")
+    reader, writer = os.pipe()
+    place = (keeper.data_store, keeper.runtime_dir)
+    named = {"namespace": "ns", "container": "c1"}
+    client.request(*place, "attach", named, (writer,), data_root=keeper.data_root)
+    os.close(writer)
+    shim.write(b"whi")
+    assert os.read(reader, 10) == b"whi"  # what attached people see does not wait for the end of the line
+    shim.write(b"le\n")
+    shim.close()
+    with open(reader, "rb") as copy:
+        assert copy.read() == b"le\n"
+    assert texts(keeper.wait_for_log()) == ["before\n", "while\n"]
+
+
+def test_a_listener_that_went_away_harms_nobody(keeper: Keeper, shim: Shim) -> None:
+    shim.wait_until_ready()
+    reader, writer = os.pipe()
+    place = (keeper.data_store, keeper.runtime_dir)
+    client.request(*place, "attach", {"namespace": "ns", "container": "c1"}, (writer,), data_root=keeper.data_root)
+    os.close(reader)
+    os.close(writer)
+    shim.write(b"one\n")
+    shim.close()
+    assert texts(keeper.wait_for_log()) == ["one\n"]
+
+
+def test_nobody_attaches_to_a_container_that_is_not_logged(keeper: Keeper) -> None:
+    with pytest.raises(NotFoundError):
+        keeper("attach")
