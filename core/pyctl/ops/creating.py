@@ -175,6 +175,7 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
 
     from pyctl.containerd.records import Container
     from pyctl.containerd.tasks import runc_options
+    from pyctl.ops.restoring import OPEN_STDIN_LABEL
     from pyctl.ops.rootfs import RootFiles
     from pyctl.spec.build import SpecFacts, build_spec
     from pyctl.spec.cgroups import read_cgroup_facts
@@ -205,6 +206,8 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
             ipc_container=draft.ipc_donor,
         ),
     )
+    if facts.open_stdin:
+        labels[OPEN_STDIN_LABEL] = "true"
     files = shared_files(session, facts)
     init_source, init_path = find_init(options.init_binary) if options.init or options.init_binary else ("", "")
     warnings: list[str] = []

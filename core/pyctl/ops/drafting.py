@@ -31,9 +31,12 @@ def check_options(options: ContainerOptions) -> None:
         UnsupportedError: a flag that is not done yet.
     """
     from pyctl.ops.policies import parse_policy
-    from pyctl.spec.unsupported import refuse_unsupported
+    from pyctl.spec.checks import check
+    from pyctl_hookspecs.errors import UnsupportedError
 
-    refuse_unsupported(options)
+    check(options)
+    if options.detach and options.interactive and not options.tty:
+        raise UnsupportedError("-d with -i and without -t is not supported yet", hint="add -t", exit_code=125)
     if options.detach and options.attach:
         raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
     policy = parse_policy(options.restart)
@@ -101,6 +104,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         ports=_ports(options, image, networks),
         extra_hosts=tuple(_extra_host(session, text) for text in options.add_host),
         terminal=options.tty,
+        open_stdin=options.interactive,
         runtime=runtime,
         runtime_binary=binary,
     )

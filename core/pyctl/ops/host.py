@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctl_hookspecs.errors import NotFoundError
 
 TYPE_CHECKING = False
@@ -101,7 +103,7 @@ class CoreHost:
         from pyctl.ops.mounting import mounted
 
         mounts = self.client.snapshots.mounts(self._session.settings.snapshotter, container_id)
-        return mounted(mounts, f"{self.runtime_dir}/mnt/{container_id}")
+        return mounted(mounts, f"{self.runtime_dir}/mnt/{container_id}-{os.urandom(4).hex()}")
 
     def cancelled(self) -> bool:
         return self._session.cancel.is_set()

@@ -26,7 +26,7 @@ def mounted(mounts: Sequence[OciMount], directory: str) -> Iterator[str]:
     """A path where the snapshot's files can be read, valid in this thread alone and while the context is open.
 
     Must be called in a thread that ends soon: it stays in its private mount namespace. ``directory`` is a place to
-    mount on; it is created.
+    mount on, for this call alone: it is made and removed.
 
     Raises:
         OSError: the kernel refused a mount.
@@ -41,10 +41,7 @@ def mounted(mounts: Sequence[OciMount], directory: str) -> Iterator[str]:
         yield directory
     finally:
         libc.umount2(os.fsencode(directory), _MNT_DETACH)
-        try:
-            os.rmdir(directory)
-        except OSError:
-            pass  # another container of the same image is being looked at
+        os.rmdir(directory)
 
 
 def _mount(libc: Any, mount: OciMount, directory: str) -> None:

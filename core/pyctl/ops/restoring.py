@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from pyctl.ops.session import Session
 
 
+OPEN_STDIN_LABEL = "pyctl/open-stdin"
+
+
 def start_facts(session: Session, container: Container) -> StartFacts:
     """What starting needs to know. Ports come from the state directory, everything else from labels and spec."""
     import json
@@ -33,6 +36,7 @@ def start_facts(session: Session, container: Container) -> StartFacts:
         ports=from_entries(state_of(session, container.container_id).ports()),
         extra_hosts=tuple((text.partition(":")[0], text.partition(":")[2]) for text in extra),
         terminal=bool(spec.get("process", {}).get("terminal")),
+        open_stdin=labels.get(OPEN_STDIN_LABEL) == "true",
         runtime=container.runtime_name,
         runtime_binary=str(runc_options_in(container.runtime_options).get("binary_name", "")),
     )

@@ -51,12 +51,12 @@ def plan_run(session: Session, options: ContainerOptions, *, start: bool) -> tup
     draft, networks = draft_container(session, options, image)
     steps = create_steps(session, draft, session.host)
     if start:
-        streams, attachment = choose_streams(session, draft.facts, draft.log_uri, attach_choice(options), detach=options.detach)
+        streams, _ = choose_streams(session, draft.facts, draft.log_uri, attach_choice(options), detach=options.detach)
         steps += start_steps(
             session, draft.facts, networks, streams,
             rootfs=_new_rootfs,
             needs=("container", "files"),
-            prepare_io=_nothing if attachment else None,
+            prepare_io=_nothing if streams.directory else None,
             watch_exit=_is_watched(options),
         )  # fmt: skip
     return planned(steps)
@@ -116,7 +116,7 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
             session, facts, networks, streams,
             rootfs=_new_rootfs,
             needs=("container", "files"),
-            prepare_io=foreground.open if foreground else None,
+            prepare_io=_opener(streams, foreground),
             before_start=foreground.before_start if foreground else None,
             watch_exit=is_watched,
             pid_file=options.pidfile,
@@ -155,7 +155,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     steps = start_steps(
         session, facts, networks, streams,
         rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
-        prepare_io=foreground.open if foreground else None,
+        prepare_io=_opener(streams, foreground),
         before_start=foreground.before_start if foreground else None,
         watch_exit=True,
         pid_file=container.labels.get("nerdctl/pid-file", ""),
@@ -192,13 +192,15 @@ def attach_choice(options: ContainerOptions) -> Attachment | None:
 def choose_streams(
     session: Session, facts: StartFacts, log_uri: str, attachment: Attachment | None, *, detach: bool
 ) -> tuple[TaskStreams, Attachment | None]:
-    """FIFOs for a foreground container, the log URI for a detached one."""
+    """FIFOs for a foreground container; the log URI for a detached one, with a FIFO for whoever attaches to its terminal."""
     from pyctl.ops.streams import fifo_paths
 
+    directory = session.paths.fifo_dir(facts.container_id)
     if detach or attachment is None:
         uri = "" if log_uri == "none" else log_uri
+        if facts.terminal and facts.open_stdin:
+            return TaskStreams(stdin=f"{directory}/stdin", stdout=uri, directory=directory), None
         return TaskStreams(stdout=uri, stderr="" if facts.terminal else uri), None
-    directory = session.paths.fifo_dir(facts.container_id)
     paths = fifo_paths(directory, stdin=attachment.stdin, stderr=not facts.terminal)
     return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory), attachment
 
@@ -254,6 +256,17 @@ def _blame_engine(error: BaseException) -> None:
 def _is_watched(options: ContainerOptions) -> bool:
     """Does the keeper deal with the exit? Otherwise this command does."""
     return options.detach or options.restart not in ("", "no")
+
+
+def _opener(streams: TaskStreams, foreground: Foreground | None) -> Callable[[], None] | None:
+    """Makes the FIFOs, and opens them if somebody stays with the container; None when there are none."""
+    if foreground is not None:
+        return foreground.open
+    if not streams.directory:
+        return None
+    from pyctl.ops.streams import FifoPaths, make_fifos
+
+    return lambda: make_fifos(FifoPaths(stdin=streams.stdin))
 
 
 def _nothing() -> None:

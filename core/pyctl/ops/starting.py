@@ -40,6 +40,7 @@ class StartFacts(Record):
     ports: tuple[PortMapping, ...] = ()
     extra_hosts: tuple[tuple[str, str], ...] = ()
     terminal: bool = False
+    open_stdin: bool = False
     runtime: str
     runtime_binary: str = ""
 

@@ -40,9 +40,9 @@ def fifo_paths(directory: str, *, stdin: bool, stderr: bool, prefix: str = "") -
 
 def make_fifos(paths: FifoPaths) -> None:
     """Make the FIFOs, replacing what an earlier run left."""
-    os.makedirs(os.path.dirname(paths.stdout), mode=0o700, exist_ok=True)
     for path in (paths.stdin, paths.stdout, paths.stderr):
         if path:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             try:
                 os.unlink(path)
             except FileNotFoundError:

@@ -56,7 +56,7 @@ def watcher(session: Session, operation: str, steps: Sequence[Step]) -> Watcher:
 
 
 def watch_exit(session: Session, container_id: str) -> None:
-    """Have the keeper deal with the exit of a running container.
+    """Have the keeper deal with the exit of a running container and hold its standard input open until then.
 
     Raises:
         UnavailableError: no keeper could be started; safe to try again.
@@ -64,13 +64,15 @@ def watch_exit(session: Session, container_id: str) -> None:
     from pyctl.keeper import client as keeper
 
     paths, settings = session.paths, session.settings
+    status = session.client.tasks.get(container_id)
     keeper.watch(
         paths.data_store,
         paths.runtime_dir,
         data_root=paths.data_root,
         namespace=session.namespace,
         container=container_id,
-        pid=session.client.tasks.get(container_id).pid,
+        pid=status.pid,
+        stdin=status.stdin,
         address=session.address,
         args=[
             f"--address={session.address}",
