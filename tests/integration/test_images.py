@@ -102,7 +102,8 @@ def test_an_interrupted_pull_leaves_nothing(pyctl: Pyctl, registry: Registry, na
     ref = registry.push(f"images/{name.lower()}", [tar({"noise": os.urandom(30_000_000)})])
     command = pyctl.popen("pull", "--progress", "plain", ref, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert command.stdout is not None
-    command.stdout.readline()
+    while b"fs layer" not in command.stdout.readline():
+        assert command.poll() is None
     command.send_signal(number)
     command.communicate(timeout=30)
     assert command.returncode in (0, 128 + number)
