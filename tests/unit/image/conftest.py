@@ -8,12 +8,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pyctl_hookspecs import ConflictError, Descriptor, NotFoundError
+from pyctl_hookspecs import Descriptor
+from pyctl_hookspecs.testing.image import MemoryContent
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -165,52 +165,6 @@ def plain(descriptor: Descriptor) -> dict[str, object]:
     return {"mediaType": descriptor.media_type, "digest": descriptor.digest, "size": descriptor.size_bytes}
 
 
-class Writer:
-    """An ingest that survives its context, as containerd's do."""
-
-    def __init__(self, store: FakeContent, ref: str, digest: str, size_bytes: int) -> None:
-        self._store, self._ref, self._digest, self._size_bytes = store, ref, digest, size_bytes
-
-    @property
-    def offset_bytes(self) -> int:
-        return len(self._store.ingests.setdefault(self._ref, b""))
-
-    def write(self, chunk: bytes) -> None:
-        self._store.ingests[self._ref] += chunk
-
-    def truncate(self) -> None:
-        self._store.ingests[self._ref] = b""
-
-    def commit(self, labels: Mapping[str, str]) -> None:
-        body = self._store.ingests[self._ref]
-        if len(body) != self._size_bytes or digest_of(body) != self._digest:
-            raise ConflictError(f"unexpected commit digest {digest_of(body)}, expected {self._digest}")
-        self._store.blobs[self._digest] = self._store.ingests.pop(self._ref)
-        self._store.labels[self._digest] = dict(labels)
-
-
-class FakeContent:
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.labels: dict[str, dict[str, str]] = {}
-        self.ingests: dict[str, bytes] = {}
-
-    def size_bytes(self, digest: str) -> int | None:
-        return len(self.blobs[digest]) if digest in self.blobs else None
-
-    def read(self, digest: str) -> bytes:
-        if digest not in self.blobs:
-            raise NotFoundError("blob", digest)
-        return self.blobs[digest]
-
-    @contextmanager
-    def writer(self, ref: str, *, digest: str, size_bytes: int) -> Iterator[Writer]:
-        yield Writer(self, ref, digest, size_bytes)
-
-    def label(self, digest: str, labels: Mapping[str, str]) -> None:
-        self.labels.setdefault(digest, {}).update(labels)
-
-
 class FakeImages:
     def __init__(self) -> None:
         self.names: dict[str, Descriptor] = {}
@@ -229,7 +183,7 @@ class FakeImages:
 
 class FakeHost:
     def __init__(self) -> None:
-        self.content = FakeContent()
+        self.content = MemoryContent()
         self.images = FakeImages()
         self.is_cancelled = False
 
