@@ -155,10 +155,7 @@ class _Log:
             *lines, rest = (self._rest + block).split(b"\n")
             self._at += len(self._rest) + len(block) - len(rest)
             self._rest = rest
-            for line in lines:
-                entry = _parse(line)
-                if entry:
-                    yield entry
+            yield from _parse(lines)
 
     def _has_moved_on(self) -> bool:
         """Queue the files that are newer than ours; False when there is none."""
@@ -209,10 +206,18 @@ def _tail_offset(path: str, lines: int) -> tuple[int, int]:
         os.close(fd)
 
 
-def _parse(line: bytes) -> LogEntry | None:
-    """None for what is no entry: a line torn by a crash of the machine, for example."""
+def _parse(lines: list[bytes]) -> Iterator[LogEntry]:
+    """Entries of whole lines. What is none is left out: a line torn by a crash of the machine, for example."""
     try:
-        fields = json.loads(line)
-        return LogEntry(time=fields["time"], stream=fields.get("stream", "stdout"), log=fields["log"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+        records = json.loads(b"[" + b",".join(lines) + b"]")  # all at once takes half the time
+    except ValueError:
+        if len(lines) == 1:
+            return
+        for line in lines:
+            yield from _parse([line])
+        return
+    for fields in records:
+        try:
+            yield LogEntry(time=fields["time"], stream=fields.get("stream", "stdout"), log=fields["log"])
+        except (KeyError, TypeError, AttributeError):
+            continue
