@@ -61,10 +61,22 @@ def kill_and_wait(client: Client, container_id: str) -> None:
     try:
         client.tasks.kill(container_id, _KILL, all_processes=True)
         if status.status in ("paused", "pausing"):
-            client.tasks.resume(container_id)  # a frozen process dies only once it is thawed
+            _thaw(client, container_id)
         waiting.result()
     except NotFoundError:
         waiting.cancel()
+
+
+def _thaw(client: Client, container_id: str) -> None:
+    """A frozen process dies only once it is thawed. Some runtimes thaw to kill: then it may be over already."""
+    try:
+        client.tasks.resume(container_id)
+    except NotFoundError:
+        raise
+    except PyctlError:
+        status = find_task(client, container_id)
+        if status is not None and status.status in ("paused", "pausing"):
+            raise
 
 
 # What runc and crun say when the command cannot be run; a runtime's failure has no status code of its own.
