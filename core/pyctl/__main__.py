@@ -15,6 +15,7 @@ def main() -> None:
     dearer than most commands, is skipped; long-lived commands turn the collector on again.
     """
     gc.disable()
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         # Names and logs are bytes to us: whatever the locale, they leave as they came.
         if isinstance(stream, io.TextIOWrapper):
@@ -31,7 +32,6 @@ def run(argv: list[str]) -> int:
         from pyctl.cli.dispatch import run_command_line
 
         code = run_command_line(argv)
-        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output is gone (`pyctl ps | head -1`); a Go program dies by SIGPIPE here.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -49,11 +49,23 @@ def run(argv: list[str]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        pass
+        code = code or 141
     except OSError as error:  # a full disk behind a redirection must not look like success
         os.write(2, f"pyctl: cannot write the output: {error.strerror}\n".encode())
         code = code or 1
     return code & 0xFF
+
+
+def _open_what_is_closed() -> None:
+    """A caller may have closed our standard streams (``pyctl ps >&-``): no socket of ours must take their place."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
 
 
 if __name__ == "__main__":

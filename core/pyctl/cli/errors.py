@@ -52,6 +52,9 @@ def _report_one(error: BaseException) -> int:
     if isinstance(error, PyctlError):
         message, hint, code = str(error), error.hint, error.exit_code
         see = f"See '{error.command} --help'." if isinstance(error, UsageError) and error.command else ""
+    elif isinstance(error, OSError) and error.strerror:  # the machine's trouble, not a bug: no space, no permission
+        name = f"{error.filename}: " if error.filename else ""
+        message, hint, code, see = f"{name}{error.strerror.lower()}", "", 125, ""
     else:
         message, hint, code, see = _describe_bug(error), "run it again with --debug and report what it prints", 125, ""
     if _style["format"] == "json":

@@ -95,3 +95,8 @@ def test_exit_callbacks_run_last_first_and_all_of_them(capsys: pytest.CaptureFix
     run_callbacks()
     assert seen == ["last", "first"]
     assert capsys.readouterr().err == "pyctl: at exit: broken\n"
+
+
+def test_trouble_of_the_machine_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    error = OSError(28, "No space left on device", "/var/lib/x")
+    assert stderr_of(error, capsys) == (125, "pyctl: /var/lib/x: no space left on device\n")
