@@ -82,7 +82,7 @@ class _Child:
         null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         try:
             actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_DUP2, errors, 2)]
-            self.pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True)
+            self.pid = os.posix_spawn(argv[0], argv, env, file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE])
         except OSError:
             os.close(reader)
             raise

@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import struct
 import sys
 import time
@@ -306,6 +307,7 @@ def _listen(directory: str) -> _socket.socket:
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
     os.umask(0o077)
     sock.bind(path)
+    os.umask(0o022)  # the processes we start inherit it
     sock.listen(512)
     return sock
 
@@ -322,13 +324,26 @@ def _link(data_store: str, directory: str) -> None:
     os.symlink(f"{directory}/keeper.sock", link)
 
 
+def _leave_behind(keep: int) -> None:
+    """Whatever the starter had: its descriptors (a shell's ``9>lock``, a shim's pipes) and its ignored signals."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != keep:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue  # the one that listed the directory
+    os.set_inheritable(keep, False)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def main(arguments: list[str]) -> None:
     """``DATAROOT DATASTORE RUNTIMEDIR LOCKFD``: listen, go to the background, serve. The lock came from the starter."""
     import gc
 
     data_root, data_store, runtime_dir, lock_text = arguments
     lock = int(lock_text)
-    os.set_inheritable(lock, False)
+    _leave_behind(keep=lock)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     build = os.path.basename(os.path.dirname(os.path.dirname(__file__))).removeprefix("keeper-")
     directory = run_dir(data_store, runtime_dir)

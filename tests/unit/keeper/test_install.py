@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import stat
 import subprocess
 import sys
@@ -55,6 +57,23 @@ def test_a_new_build_takes_over_from_a_running_keeper(keeper: Keeper) -> None:
     status = keeper.status()
     assert status["pid"] != before
     assert status["ports"] == {"ns-c1": ports}
+
+
+def test_a_keeper_keeps_nothing_of_whoever_started_it(keeper: Keeper) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    old = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        pid = keeper("ping")["pid"]
+    finally:
+        signal.signal(signal.SIGTERM, old)
+    os.close(writer)
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    pidfd = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGTERM)
+    assert select.select([pidfd], [], [], 10)[0]
+    os.close(pidfd)
 
 
 def test_the_copy_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
