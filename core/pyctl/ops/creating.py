@@ -146,9 +146,10 @@ def shared_files(session: Session, facts: StartFacts) -> SharedFiles:
 
 
 def write_files(session: Session, draft: Draft) -> None:
-    """The files that are mounted over the image's, and the logger's configuration."""
+    """The files that are mounted over the image's, the logger's configuration, and the request for ``inspect``."""
     import json
 
+    from pyctl.ops.inspect_request import save_request
     from pyctl.state.hosts import HostsStore
     from pyctl.state.locks import write_atomic
 
@@ -167,6 +168,7 @@ def write_files(session: Session, draft: Draft) -> None:
         if draft.log_options:
             config["opts"] = dict(draft.log_options)
         write_atomic(f"{state}/log-config.json", json.dumps(config), durable=False)
+    save_request(state, draft.options, image_id=draft.image.config_digest, image_config=draft.image.config)
 
 
 def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes: list[MountOutcome], host: CoreHost) -> Snapshot:
