@@ -16,7 +16,7 @@ class ImagesOptions(Options):
     all: bool = flag("-a", "--all", default=True, help="Show all images; always on")
     digests: bool = flag("--digests", help="Show digests")
     filter: tuple[str, ...] = flag(
-        "-f", "--filter", default=(), kind="csv", metavar="filter", help="Filter output based on conditions provided"
+        "-f", "--filter", default=(), metavar="filter", help="Filter output based on conditions provided"
     )
     format: str = flag("--format", default="", help='Format output: "table", "table TEMPLATE", "json", "wide" or a Go template')
     names: bool = flag("--names", help="Show image names as containerd has them")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class LsOptions(Options):
     filter: tuple[str, ...] = flag(
-        "-f", "--filter", default=(), kind="csv", metavar="filter", help='Provide filter values (such as "driver=bridge")'
+        "-f", "--filter", default=(), metavar="filter", help='Provide filter values (such as "driver=bridge")'
     )
     format: str = flag("--format", default="", help='Format output: "table", "table TEMPLATE", "json", "wide" or a Go template')
     no_trunc: bool = flag("--no-trunc", help="Do not truncate the output")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class PsOptions(Options):
     all: bool = flag("-a", "--all", help="Show all containers (default shows just running)")
     filter: tuple[str, ...] = flag(
-        "-f", "--filter", default=(), kind="csv", metavar="filter", help="Filter output based on conditions provided"
+        "-f", "--filter", default=(), metavar="filter", help="Filter output based on conditions provided"
     )
     format: str = flag("--format", default="", help='Format output: "table", "table TEMPLATE", "json", "wide" or a Go template')
     last: int = flag("-n", "--last", default=-1, help="Show n last created containers (includes all states)")

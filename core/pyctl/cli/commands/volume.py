@@ -24,7 +24,7 @@ class CreateOptions(Options):
 
 class LsOptions(Options):
     filter: tuple[str, ...] = flag(
-        "-f", "--filter", default=(), kind="csv", metavar="filter", help='Provide filter values (such as "dangling=true")'
+        "-f", "--filter", default=(), metavar="filter", help='Provide filter values (such as "dangling=true")'
     )
     format: str = flag("--format", default="", help='Format output: "table", "table TEMPLATE", "json" or a Go template')
     quiet: bool = flag("-q", "--quiet", help="Only display volume names")
@@ -58,6 +58,7 @@ def create(settings: Settings, options: CreateOptions, volume: str = "") -> None
 
 def ls(settings: Settings, options: LsOptions) -> None:
     """List volumes."""
+    from pyctl.cli.filters import split_filters
     from pyctl.cli.output import rows_volumes
     from pyctl.cli.output.formats import list_text
     from pyctl.ops import volumes as ops
@@ -65,7 +66,7 @@ def ls(settings: Settings, options: LsOptions) -> None:
     with session_for(settings) as session:
         found = ops.ls(
             _store(session),
-            filters=options.filter,
+            filters=split_filters(options.filter),
             users=_users(session),
             sizes=options.size or "size" in options.format.lower(),
         )
@@ -104,6 +105,7 @@ def rm(settings: Settings, options: RmOptions, volumes: tuple[str, ...]) -> int:
 
 def prune(settings: Settings, options: PruneOptions) -> None:
     """Remove unused local volumes."""
+    from pyctl.cli.filters import split_filters
     from pyctl.cli.output.units import human_size
     from pyctl.cli.prompt import confirm
     from pyctl.ops import volumes as ops
@@ -112,7 +114,7 @@ def prune(settings: Settings, options: PruneOptions) -> None:
     if not options.force and not confirm(f"This will remove {which} not used by at least one container."):
         return
     with session_for(settings) as session:
-        pruned = ops.prune(_store(session), _users(session), every=options.all, filters=options.filter)
+        pruned = ops.prune(_store(session), _users(session), every=options.all, filters=split_filters(options.filter))
     if pruned.names:
         echo("Deleted Volumes:\n" + "\n".join(pruned.names) + "\n")
     echo(f"Total reclaimed space: {human_size(pruned.reclaimed_bytes, digits=4)}")
