@@ -74,6 +74,8 @@ class ContainerLog:
         try:
             found = target(state_dir, container)
             if found:
+                if not found[0].startswith(f"{state_dir}/"):  # log-path: the user's directory, made as nerdctl makes it
+                    os.makedirs(os.path.dirname(found[0]), mode=0o700, exist_ok=True)
                 self._log = LogFile(found[0], max_size_bytes=found[1], max_files=found[2])
         except (OSError, ValueError) as error:
             note(f"{container}: output is not kept: {error}")

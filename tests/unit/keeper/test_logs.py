@@ -325,3 +325,17 @@ def test_a_listener_that_went_away_harms_nobody(keeper: Keeper, shim: Shim) -> N
 def test_nobody_attaches_to_a_container_that_is_not_logged(keeper: Keeper) -> None:
     with pytest.raises(NotFoundError):
         keeper("attach")
+
+
+def test_a_log_path_of_the_users_choice_is_made_and_used(keeper: Keeper) -> None:
+    path = keeper.base / "elsewhere" / "deep" / "my.log"
+    keeper.state_dir(**{"log-path": str(path)})
+    shim = Shim(keeper)
+    try:
+        shim.wait_until_ready()
+        shim.write(b"here\n")
+        shim.close()
+        shim.wait()
+    finally:
+        shim.end()
+    assert '"log":"here\\n"' in path.read_text()
