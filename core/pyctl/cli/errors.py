@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pyctl_hookspecs.errors import PyctlError
+from pyctl_hookspecs.errors import CancelledError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def report(error: BaseException) -> int:
     """Print an error (each member of a group) on standard error and return the exit status it asks for.
 
     What is no ``PyctlError`` is a bug: one line without ``--debug``, a traceback with it, and exit status 125. Of several
-    errors the first decides the status.
+    errors the first decides the status, unless the user interrupted: that is always 130.
     """
     import contextlib
 
@@ -33,7 +33,7 @@ def report(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    return codes[0]
+    return 130 if 130 in codes else codes[0]
 
 
 def _members(error: BaseException) -> Iterator[BaseException]:
@@ -50,7 +50,8 @@ def _report_one(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     if isinstance(error, PyctlError):
-        message, hint, code = str(error), error.hint, error.exit_code
+        message, hint = str(error), error.hint
+        code = 130 if isinstance(error, CancelledError) else error.exit_code
         see = f"See '{error.command} --help'." if isinstance(error, UsageError) and error.command else ""
     elif isinstance(error, OSError) and error.strerror:  # the machine's trouble, not a bug: no space, no permission
         name = f"{error.filename}: " if error.filename else ""

@@ -11,7 +11,7 @@ from pyctl.cli import dispatch
 from pyctl.cli.errors import report, set_style
 from pyctl.cli.exit import at_exit, run_callbacks
 from pyctl.cli.flags import UsageError
-from pyctl_hookspecs.errors import NotFoundError, PyctlError
+from pyctl_hookspecs.errors import CancelledError, NotFoundError, PyctlError
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +100,9 @@ def test_exit_callbacks_run_last_first_and_all_of_them(capsys: pytest.CaptureFix
 def test_trouble_of_the_machine_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
     error = OSError(28, "No space left on device", "/var/lib/x")
     assert stderr_of(error, capsys) == (125, "pyctl: /var/lib/x: no space left on device\n")
+
+
+def test_an_interrupted_command_exits_130_whatever_else_went_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    group = BaseExceptionGroup("run", [PyctlError("could not undo", exit_code=125), CancelledError("interrupted")])
+    assert stderr_of(group, capsys) == (130, "pyctl: could not undo\npyctl: interrupted\n")
+    assert report(BaseExceptionGroup("run", [PyctlError("x"), KeyboardInterrupt()])) == 130

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyctl.cli.output.templates.zeros import NilPointer, is_nil, is_omitted, zero
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -40,8 +42,13 @@ def field(value: Any, name: str) -> Any:
             for key in value:
                 if key.lower() == folded:  # {{.ID}} is the Go field, {{.Id}} its JSON key
                     return value[key]
+            if is_omitted(value, name):
+                found = zero(name)
+                return "" if found is None else found
             raise FieldError(f'map has no entry for key "{name}"')
         return None
+    if isinstance(value, NilPointer):
+        raise FieldError(f'map has no entry for key "{value.name}"')
     if value is None:
         raise FieldError(f'nil data; no entry for key "{name}"')
     from pyctl.cli.output.templates.gofmt import type_name
@@ -87,7 +94,7 @@ def structs(value: Any, key: str = "") -> Any:
         return Struct((name, structs(one, name)) for name, one in value.items())
     if isinstance(value, (list, tuple)):
         return [structs(one) for one in value]
-    return value
+    return zero(key) if value is None and key else value
 
 
 def encode(value: Any) -> str:
@@ -99,6 +106,8 @@ def encode(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if is_nil(value):
+        return None
     if isinstance(value, dict):
         items = value.items() if isinstance(value, Struct) else sorted(value.items())
         return {key: _plain(one) for key, one in items if not callable(one)}
