@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_INTERRUPTED = (130, 143)  # SIGINT, SIGTERM
 _style = {"format": "text", "debug": ""}
 
 
@@ -22,7 +23,7 @@ def report(error: BaseException) -> int:
     """Print an error (each member of a group) on standard error and return the exit status it asks for.
 
     What is no ``PyctlError`` is a bug: one line without ``--debug``, a traceback with it, and exit status 125. Of several
-    errors the first decides the status, unless the user interrupted: that is always 130.
+    errors the first decides the status, unless somebody interrupted: that shows in any case.
     """
     import contextlib
 
@@ -33,7 +34,7 @@ def report(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    return 130 if 130 in codes else codes[0]
+    return next((code for code in codes if code in _INTERRUPTED), codes[0])
 
 
 def _members(error: BaseException) -> Iterator[BaseException]:
@@ -51,7 +52,7 @@ def _report_one(error: BaseException) -> int:
         return 130
     if isinstance(error, PyctlError):
         message, hint = str(error), error.hint
-        code = 130 if isinstance(error, CancelledError) else error.exit_code
+        code = 130 if isinstance(error, CancelledError) and error.exit_code == 1 else error.exit_code
         see = f"See '{error.command} --help'." if isinstance(error, UsageError) and error.command else ""
     elif isinstance(error, OSError) and error.strerror:  # the machine's trouble, not a bug: no space, no permission
         name = f"{error.filename}: " if error.filename else ""

@@ -106,3 +106,4 @@ def test_an_interrupted_command_exits_130_whatever_else_went_wrong(capsys: pytes
     group = BaseExceptionGroup("run", [PyctlError("could not undo", exit_code=125), CancelledError("interrupted")])
     assert stderr_of(group, capsys) == (130, "pyctl: could not undo\npyctl: interrupted\n")
     assert report(BaseExceptionGroup("run", [PyctlError("x"), KeyboardInterrupt()])) == 130
+    assert report(CancelledError("terminated", exit_code=143)) == 143
