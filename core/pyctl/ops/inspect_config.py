@@ -40,7 +40,7 @@ def container_config(facts: ContainerFacts) -> dict[str, Any]:
         "Entrypoint": entrypoint or None,
         "OnBuild": list(image.get("OnBuild") or ()) or None,
         "Labels": user_labels(labels),
-        "StopSignal": labels.get(_STOP_SIGNAL, ""),
+        "StopSignal": _stop_signal(facts),
         "StopTimeout": _number(labels.get("nerdctl/stop-timeout", "")),
         "Shell": image.get("Shell"),
     }
@@ -88,6 +88,14 @@ def _working_directory(facts: ContainerFacts) -> str:
         return facts.options.workdir or str((facts.image_config or {}).get("WorkingDir") or "")
     place = str(facts.process.get("cwd") or "")
     return "" if place == "/" else place
+
+
+def _stop_signal(facts: ContainerFacts) -> str:
+    """As somebody gave it: the label always has one."""
+    signal = facts.labels.get(_STOP_SIGNAL, "")
+    if facts.options is not None:
+        return facts.options.stop_signal or str((facts.image_config or {}).get("StopSignal") or "")
+    return "" if signal == "SIGTERM" else signal
 
 
 def _number(text: str) -> int | None:

@@ -45,7 +45,7 @@ HOST_CONFIG = (
 )
 CONFIG = (
     *("Hostname", "Domainname", "User", "AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"),
-    *("Env", "Cmd", "Image", "Volumes", "WorkingDir", "Entrypoint", "OnBuild", "Labels", "StopSignal"),
+    *("Env", "Cmd", "Image", "Volumes", "WorkingDir", "Entrypoint", "OnBuild", "Labels"),
 )
 ENDPOINT = (
     *("IPAMConfig", "Links", "Aliases", "MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress", "IPPrefixLen"),
@@ -269,6 +269,13 @@ def ask(world: World, options: ContainerOptions, **image_config: Any) -> dict[st
     container = world.add("web", *options.command, mounts=(BIND, VOLUME, TMPFS), image_config=image_config, **fields)
     save_request(world.state(container).path, options, image_id="sha256:" + "c" * 64, image_config=image_config)
     return look(world)
+
+
+def test_a_stop_signal_is_shown_if_somebody_gave_one(world: World) -> None:
+    world.add("plain")
+    world.add("typed", stop_signal="INT")
+    world.add("image", image_config={"StopSignal": "SIGQUIT"})
+    assert [look(world, name)["Config"].get("StopSignal") for name in ("plain", "typed", "image")] == [None, "INT", "SIGQUIT"]
 
 
 def test_with_the_request_everything_is_as_it_was_typed(world: World) -> None:

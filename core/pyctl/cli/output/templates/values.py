@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pyctl.cli.output.templates.zeros import NilPointer, is_nil, is_omitted, zero
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -42,15 +40,17 @@ def field(value: Any, name: str) -> Any:
             for key in value:
                 if key.lower() == folded:  # {{.ID}} is the Go field, {{.Id}} its JSON key
                     return value[key]
+            from pyctl.cli.output.templates.zeros import is_omitted, zero
+
             if is_omitted(value, name):
                 found = zero(name)
                 return "" if found is None else found
             raise FieldError(f'map has no entry for key "{name}"')
         return None
-    if isinstance(value, NilPointer):
-        raise FieldError(f'map has no entry for key "{value.name}"')
     if value is None:
         raise FieldError(f'nil data; no entry for key "{name}"')
+    if getattr(value, "is_nil", False):
+        raise FieldError(f'map has no entry for key "{value.name}"')
     from pyctl.cli.output.templates.gofmt import type_name
 
     raise FieldError(f"can't evaluate field {name} in type {type_name(value)}")
@@ -94,7 +94,11 @@ def structs(value: Any, key: str = "") -> Any:
         return Struct((name, structs(one, name)) for name, one in value.items())
     if isinstance(value, (list, tuple)):
         return [structs(one) for one in value]
-    return zero(key) if value is None and key else value
+    if value is None and key:
+        from pyctl.cli.output.templates.zeros import zero
+
+        return zero(key)
+    return value
 
 
 def encode(value: Any) -> str:
@@ -106,7 +110,9 @@ def encode(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if is_nil(value):
+    if isinstance(value, str):
+        return value
+    if getattr(value, "is_nil", False):
         return None
     if isinstance(value, dict):
         items = value.items() if isinstance(value, Struct) else sorted(value.items())
