@@ -117,6 +117,13 @@ def test_the_native_snapshotter_is_filled_too(pyctl: Pyctl, image: str, engine: 
     assert inspect(pyctl, image)["RootFS"]["Layers"][0] in engine.ctr("snapshots", "--snapshotter", "native", "ls")
 
 
+def test_a_loaded_image_runs_with_another_snapshotter_and_no_registry(pyctl: Pyctl, name: str) -> None:
+    pyctl("load", stdin=docker_archive([f"{name.lower()}:1"], busybox_layer()))
+    run = ("run", "--rm", "--network", "none", "--pull", "never", f"{name.lower()}:1", "/bin/busybox", "echo", "up")
+    assert pyctl("--snapshotter", "native", *run).out == "up"
+    pyctl("rmi", f"{name.lower()}:1")
+
+
 @pytest.mark.parametrize(
     ("ref", "words"),
     [

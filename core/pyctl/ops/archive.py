@@ -81,8 +81,9 @@ def load(
     import tarfile
 
     from pyctl.ops.leases import leased
+    from pyctl.ops.pull import terminable
 
-    with leased(session, sync=True) as host:
+    with terminable(), leased(session, sync=True) as host:
         try:
             with tarfile.open(fileobj=stream, mode="r|*", bufsize=_CHUNK_BYTES) as archive:
                 contents = _take_in(host, archive)

@@ -6,7 +6,7 @@ import os
 
 from pyctl.ops.creating import Draft
 from pyctl.ops.starting import StartFacts, plan_networks, spec_namespace
-from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError
+from pyctl_hookspecs.errors import InvalidArgumentError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def ensure_image(
     from pyctl.ops.loaded import find_local, pull_image
 
     if options.pull != "always":
-        found = find_local(session, options.image, options.platform)
+        found = find_local(session, options.image, options.platform, unpack=True)
         if found is not None:
             return found
         if options.pull == "never":
@@ -81,6 +81,8 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     Raises:
         PyctlError: the argument it cannot serve, named.
     """
+    from pyctl.ops.sharing import find_donor, shm_directory
+    from pyctl.spec.filesystem import shm_bytes
     from pyctl.spec.mounts import parse_mounts
     from pyctl.state.names import check_name
     from pyctl.state.resolv import read_host, render
@@ -105,6 +107,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         extra_hosts=tuple(_extra_host(session, text) for text in options.add_host),
         terminal=options.tty,
         open_stdin=options.interactive,
+        shm_bytes=shm_bytes(options.shm_size) if options.ipc == "shareable" else 0,
         runtime=runtime,
         runtime_binary=binary,
     )
@@ -120,8 +123,8 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     if resolv.warning and networks[0] not in ("none",) and not networks[0].startswith("container:"):
         session.notices.append(f"WARNING: {resolv.warning}")
     driver, log_options, log_uri = _logging(session, options, container_id)
-    pid_donor, pid_path = _donor(session, options.pid)
-    ipc_donor, ipc_path = _donor(session, options.ipc)
+    pid_donor = find_donor(session, options.pid, kind="pid")
+    ipc_donor = find_donor(session, options.ipc, kind="ipc")
     draft = Draft(
         options=options,
         image=image,
@@ -135,11 +138,11 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         log_options=log_options,
         log_uri=log_uri,
         resolv_conf=resolv,
-        pid_namespace=pid_path and f"/proc/{pid_path}/ns/pid",
-        ipc_namespace=ipc_path and f"/proc/{ipc_path}/ns/ipc",
-        shm_path=f"/proc/{ipc_path}/root/dev/shm" if ipc_path else "",
-        pid_donor=pid_donor,
-        ipc_donor=ipc_donor,
+        pid_namespace=f"/proc/{pid_donor.pid}/ns/pid" if pid_donor else "",
+        ipc_namespace=f"/proc/{ipc_donor.pid}/ns/ipc" if ipc_donor else "",
+        shm_path=ipc_donor.shm_path if ipc_donor else shm_directory(session, container_id) if facts.shm_bytes else "",
+        pid_donor=pid_donor.container_id if pid_donor else "",
+        ipc_donor=ipc_donor.container_id if ipc_donor else "",
     )
     return draft, planned
 
@@ -268,20 +271,6 @@ def _logging(session: Session, options: ContainerOptions, container_id: str) -> 
     keeps = session.hooks.route_logs(request).keeps
     uri = keeper.log_uri(paths.data_root, paths.data_store, runtime_dir=paths.runtime_dir) if keeps else "none"
     return driver, tuple(pairs), uri
-
-
-def _donor(session: Session, mode: str) -> tuple[str, str]:
-    """Container ID and process ID behind ``container:NAME``; two empty texts for any other mode."""
-    if not mode.startswith("container:"):
-        return "", ""
-    from pyctl.ops.lookup import container_name, find_container
-    from pyctl.ops.tasks import find_task
-
-    donor = find_container(session.client, mode.removeprefix("container:"))
-    status = find_task(session.client, donor.container_id)
-    if status is None or status.status != "running":
-        raise ConflictError(f"cannot join namespace of a non running container: container {container_name(donor)} is not running")
-    return donor.container_id, str(status.pid)
 
 
 def _mount_donors(session: Session, options: ContainerOptions) -> dict[str, tuple[MountPoint, ...]]:

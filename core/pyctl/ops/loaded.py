@@ -38,8 +38,10 @@ class LoadedImage(Record):
         return tuple(self.config.get("ExposedPorts") or ())
 
 
-def find_local(session: Session, text: str, platform: str) -> LoadedImage | None:
+def find_local(session: Session, text: str, platform: str, *, unpack: bool = False) -> LoadedImage | None:
     """The image, if it is here for this platform and unpacked for the snapshotter; None otherwise.
+
+    With ``unpack``, one that is complete but not unpacked for this snapshotter becomes so: no registry is asked.
 
     Raises:
         InvalidArgumentError: not an image reference.
@@ -50,7 +52,12 @@ def find_local(session: Session, text: str, platform: str) -> LoadedImage | None
     try:
         image = images.find_image(session.client, text)
         loaded = images.load_config(session.client, image, platform, cache_dir=f"{session.paths.data_store}/cache/images")
-        session.client.snapshots.stat(session.settings.snapshotter, loaded.chain_id)
+        if not _is_unpacked(session, loaded.chain_id):
+            if not unpack:
+                return None
+            from pyctl.ops.pull import unpack_local
+
+            unpack_local(session, loaded)
     except NotFoundError:
         return None
     return LoadedImage(
@@ -60,6 +67,17 @@ def find_local(session: Session, text: str, platform: str) -> LoadedImage | None
         chain_id=loaded.chain_id,
         config=loaded.config.get("config") or {},
     )
+
+
+def _is_unpacked(session: Session, chain_id: str) -> bool:
+    from pyctl_hookspecs.errors import NotFoundError
+
+    try:
+        if chain_id:  # an image without layers has nothing to unpack
+            session.client.snapshots.stat(session.settings.snapshotter, chain_id)
+    except NotFoundError:
+        return False
+    return True
 
 
 def pull_image(session: Session, text: str, platform: str, progress: Callable[[PullProgress], None] | None) -> LoadedImage:

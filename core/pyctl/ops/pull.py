@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from pyctl.ops.images import ImageConfig
     from pyctl.ops.session import Session
     from pyctl_hookspecs.resolve_image import ImageRequest, PullProgress, ResolvedImage
 
@@ -55,11 +56,28 @@ def pull(session: Session, request: ImageRequest) -> ResolvedImage:
     """
     from pyctl.ops.leases import leased
 
-    with _terminable(), leased(session, sync=True) as host:
+    with terminable(), leased(session, sync=True) as host:
         return session.hooks.resolve_image(session.settings.image_provider, request, "", host)
 
 
-class _terminable:
+def unpack_local(session: Session, image: ImageConfig) -> None:
+    """Unpack an image whose content is here for the session's snapshotter.
+
+    Raises:
+        NotFoundError: a layer is not here.
+        PyctlError: the daemon cannot unpack it (no space, no such snapshotter).
+    """
+    from pyctl.ops.leases import leased
+    from pyctl_hookspecs.errors import NotFoundError
+
+    with terminable(), leased(session, sync=True) as host:
+        for layer in image.layers:
+            if host.content.size_bytes(layer.digest) is None:
+                raise NotFoundError("layer", layer.digest)
+        host.images.unpack(session.settings.snapshotter, image.config_digest, image.layers)
+
+
+class terminable:
     """SIGTERM unwinds the block like Ctrl-C does, so that its lease is let go; only the main thread can see to that."""
 
     def __init__(self) -> None:
