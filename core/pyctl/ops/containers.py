@@ -22,13 +22,15 @@ _RUNNING = ("running", "paused", "pausing")
 def start(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Start containers, detached. Yields each name with a result or its error."""
     from pyctl.ops import run
+    from pyctl.ops.signals import cancelling
 
     def one(name: str) -> RunResult:
         container = find_container(session.client, name)
         mark_stopped(session, container, is_stopped=False)
         return run.start(session, container)
 
-    return in_batch(one, names)
+    with cancelling(session.cancel.set):
+        yield from in_batch(one, names)
 
 
 def start_attached(session: Session, name: str, *, attach: bool, interactive: bool, detach_keys: str = "") -> RunResult:
@@ -60,6 +62,7 @@ def restart(
 ) -> Iterator[tuple[str, object]]:
     """Stop, then start; one that does not run is just started."""
     from pyctl.ops import run
+    from pyctl.ops.signals import cancelling
 
     def one(name: str) -> RunResult:
         container = find_container(session.client, name)
@@ -67,7 +70,8 @@ def restart(
         mark_stopped(session, container, is_stopped=False)
         return run.start(session, container)
 
-    return in_batch(one, names)
+    with cancelling(session.cancel.set):
+        yield from in_batch(one, names)
 
 
 def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Iterator[tuple[str, object]]:

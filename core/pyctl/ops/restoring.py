@@ -36,10 +36,20 @@ def start_facts(session: Session, container: Container) -> StartFacts:
         ports=from_entries(state_of(session, container.container_id).ports()),
         extra_hosts=tuple((text.partition(":")[0], text.partition(":")[2]) for text in extra),
         terminal=bool(spec.get("process", {}).get("terminal")),
+        shm_bytes=_shm_bytes(labels.get("nerdctl/ipc", "")),
         open_stdin=labels.get(OPEN_STDIN_LABEL) == "true",
         runtime=container.runtime_name,
         runtime_binary=str(runc_options_in(container.runtime_options).get("binary_name", "")),
     )
+
+
+def _shm_bytes(text: str) -> int:
+    import json
+
+    from pyctl.spec.filesystem import shm_bytes
+
+    mode = json.loads(text or "{}")
+    return shm_bytes(mode.get("shmSize", "")) if mode.get("mode") == "shareable" else 0
 
 
 def log_choice(container: Container) -> tuple[str, tuple[tuple[str, str], ...], str]:

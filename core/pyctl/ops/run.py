@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from pyctl.ops.starting import StartFacts, TaskStreams, plan_networks, start_steps
+from pyctl.ops.starting import StartFacts, TaskStreams, plan_networks, spec_namespace, start_steps
 from pyctl_hookspecs.errors import PyctlError
 from pyctl_hookspecs.records import Record
 
@@ -137,6 +137,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     from pyctl.ops.ending import finish_run
     from pyctl.ops.reconciling import undo_abandoned
     from pyctl.ops.restoring import log_choice, start_facts
+    from pyctl.ops.sharing import with_current_namespaces
     from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
@@ -150,6 +151,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     facts = start_facts(session, container)
     log_driver, log_options, log_uri = log_choice(container)
     networks = plan_networks(session, facts)
+    container = with_current_namespaces(session, container, spec_namespace(networks))
     streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
     foreground, tee = _foreground(session, container_id, streams, attachment, log_driver, log_options)
     steps = start_steps(

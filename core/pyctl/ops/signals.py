@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,13 +59,18 @@ def forwardable() -> list[int]:
 
 
 class cancelling:
-    """While in the context, SIGINT and SIGTERM call ``cancel`` instead of killing us halfway."""
+    """While in the context, SIGINT and SIGTERM call ``cancel`` instead of killing us halfway.
+
+    Only the main thread can say so; in any other one (one container of a batch) the context of the batch holds.
+    """
 
     def __init__(self, cancel: Callable[[], None]) -> None:
         self._cancel = cancel
         self._before: list[tuple[int, Any]] = []
 
     def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before.append((number, signal.signal(number, self._handle)))
 

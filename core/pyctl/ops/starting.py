@@ -41,6 +41,7 @@ class StartFacts(Record):
     extra_hosts: tuple[tuple[str, str], ...] = ()
     terminal: bool = False
     open_stdin: bool = False
+    shm_bytes: int = 0  # of a shareable container's /dev/shm, mounted on the host; 0: the runtime makes a private one
     runtime: str
     runtime_binary: str = ""
 
@@ -185,7 +186,22 @@ def start_steps(
                 do=lambda _: opening(),
             )
         )
-    steps.append(_task_step(session, facts, streams, rootfs, (*needs, *(["netns"] if is_pinned else []))))
+    before_task = [*needs, *(["netns"] if is_pinned else [])]
+    if facts.shm_bytes:
+        from pyctl.ops.sharing import mount_shm, shm_directory
+
+        shm_path = shm_directory(session, container_id)
+        before_task.append("shm")
+        steps.append(
+            Step(
+                name="shm",
+                says=f"mount shared memory at {shm_path}",
+                provider="core/shm",
+                undo_token=shm_path,
+                do=lambda _: mount_shm(shm_path, facts.shm_bytes),
+            )
+        )
+    steps.append(_task_step(session, facts, streams, rootfs, tuple(before_task)))
     steps.append(
         Step(
             name="start",

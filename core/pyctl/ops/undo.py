@@ -89,6 +89,12 @@ def _watch(session: Session, container_id: str) -> None:
     stop_watching(session, container_id)
 
 
+def _shm(_session: Session, path: str) -> None:
+    from pyctl.ops.sharing import unmount_shm
+
+    unmount_shm(path)
+
+
 def _nothing(_session: Session, _token: str) -> None:
     """A step that another step's undo takes along."""
 
@@ -103,5 +109,6 @@ _CORE: dict[str, Callable[[Session, str], None]] = {
     "name": _name,
     "netns": _netns,
     "none": _nothing,
+    "shm": _shm,
     "watch": _watch,
 }

@@ -56,9 +56,6 @@ def refuse_unsupported(options: ContainerOptions) -> None:
         value = getattr(options, field)
         if value not in accepted:
             _refuse(f"{_flag(field)} {value}")
-    # /dev/shm of another mount namespace cannot be bound: both need a tmpfs on the host that outlives each task.
-    if options.ipc == "shareable" or options.ipc.startswith("container:"):
-        _refuse(f"--ipc {options.ipc}")
     if not options.disable_content_trust:
         _refuse("--disable-content-trust=false")
     for text in options.security_opt:

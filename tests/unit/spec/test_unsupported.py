@@ -30,12 +30,6 @@ def test_words_that_change_nothing_are_accepted(field: str) -> None:
         refuse_unsupported(ContainerOptions(image="x", **{field: "other"}))
 
 
-@pytest.mark.parametrize("mode", ["shareable", "container:web"])
-def test_shared_memory_between_containers_is_not_done_yet(mode: str) -> None:
-    with pytest.raises(UnsupportedError, match=f"--ipc {mode} is not supported yet"):
-        refuse_unsupported(ContainerOptions(image="x", ipc=mode))
-
-
 def test_security_that_would_have_no_effect_is_refused() -> None:
     refuse_unsupported(ContainerOptions(image="x", security_opt=("apparmor=unconfined", "label=disable", "seccomp=unconfined")))
     for text in ("apparmor=mine", "label=type:x"):
