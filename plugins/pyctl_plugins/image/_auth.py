@@ -75,17 +75,10 @@ def basic(found: Credential) -> str:
     return "Basic " + b64encode(f"{found.username}:{found.secret}".encode()).decode()
 
 
-class Token(Record):
-    """A bearer token, good until ``expires_at_s`` on the monotonic clock."""
-
-    value: str
-    expires_at_s: float
-
-
 def fetch_token(
     challenge: Challenge, found: Credential | None, send: Callable[[str, str, dict[str, str], bytes | None], tuple[int, bytes]]
-) -> Token:
-    """Trade a challenge, and a credential if there is one, for an access token.
+) -> str:
+    """Trade a challenge, and a credential if there is one, for a bearer token; a 401 says when it has expired.
 
     ``send(method, url, headers, body)`` returns status and body.
 
@@ -93,7 +86,6 @@ def fetch_token(
         PyctlError: refused; the message is the server's.
     """
     from json import loads
-    from time import monotonic
     from urllib.parse import urlencode
 
     query = [("service", challenge.service)] if challenge.service else []
@@ -118,13 +110,11 @@ def fetch_token(
     try:
         answer = loads(body)
         value = answer.get("token") or answer.get("access_token") or ""
-        lifetime_s = float(answer.get("expires_in") or 60)
     except (ValueError, AttributeError, TypeError) as error:
         raise PyctlError(f"{challenge.realm} answered with something that is no token") from error
     if not value:
         raise PyctlError(f"{challenge.realm} sent no token")
-    # Renewed a little early: a token that dies on the way costs a round trip more than this.
-    return Token(value=str(value), expires_at_s=monotonic() + max(lifetime_s - 10, 1))
+    return str(value)
 
 
 def server_message(body: bytes) -> str:

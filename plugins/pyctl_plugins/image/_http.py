@@ -106,7 +106,7 @@ class Session:
                     raise
                 except PyctlError as error:
                     raise RefusedError(401, str(error)) from error
-                self._authorization = f"Bearer {token.value}"
+                self._authorization = f"Bearer {token}"
                 return True
         return False
 

@@ -75,7 +75,7 @@ def test_an_identity_token_is_traded_by_post() -> None:
         return 200, b'{"access_token": "t"}'
 
     challenge = Challenge(scheme="bearer", realm="https://a/token", service="s", scope="repository:x:pull")
-    assert fetch_token(challenge, Credential(identity_token="i"), send).value == "t"
+    assert fetch_token(challenge, Credential(identity_token="i"), send) == "t"
     ((method, url, body),) = sent
     assert (method, url) == ("POST", "https://a/token")
     assert body is not None
