@@ -9,8 +9,11 @@ import re
 import select
 import shutil
 import signal
+import subprocess
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
@@ -162,3 +165,52 @@ def test_logs_flow_on_when_a_stopped_container_runs_again(room: Room, busybox: s
     room.engine.ctr("containers", "rm", name)
 
     assert [entry["log"] for entry in room.log(name)] == ["again\n", "again\n"]
+
+
+def kill_keeper_of(engine: Engine) -> None:
+    """SIGKILL the keeper pyctl itself uses with this engine, and see it gone."""
+    (store,) = (entry for entry in os.listdir(engine.data_root) if re.fullmatch("[0-9a-f]{8}", entry))
+    place = (f"{engine.data_root}/{store}", "/run/pyctl")
+    answer = client.request(*place, "ping", {}, data_root=engine.data_root)
+    pidfd = os.pidfd_open(int(answer["pid"]))
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    select.select([pidfd], [], [])
+    os.close(pidfd)
+
+
+def test_following_goes_on_when_the_keeper_is_killed(engine: Engine, pyctl: Any, busybox: str, name: str) -> None:
+    script = "for i in $(seq 20); do echo $i; sleep 0.05; done; read -t 1 x < /dev/zero; echo end"
+    pyctl("run", "-d", "--network", "none", "--name", name, busybox, "sh", "-c", script)
+    follower = pyctl.popen("logs", "-f", name, stdout=subprocess.PIPE)
+    assert follower.stdout.readline() == b"1\n"
+    kill_keeper_of(engine)
+    rest = follower.stdout.read().decode().split()
+    assert follower.wait() == 0
+    pyctl("rm", "-f", name)
+
+    assert rest == [*(str(number) for number in range(2, 21)), "end"]
+
+
+def until(check: Callable[[], bool]) -> None:
+    """Ask, by commands, until it is so."""
+    give_up = time.monotonic() + 60
+    while not check():
+        assert time.monotonic() < give_up
+
+
+def test_rm_is_carried_out_though_the_keeper_was_killed(engine: Engine, pyctl: Any, busybox: str, name: str) -> None:
+    pyctl("run", "-d", "--rm", "--network", "none", "--name", name, busybox, "sleep", "600")
+    pid = int(pyctl("inspect", "--format", "{{.State.Pid}}", name).out)
+    kill_keeper_of(engine)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not pyctl("ps", "-aq", "--filter", f"name={name}").out)
+
+
+def test_a_container_is_restarted_as_often_as_its_policy_says(engine: Engine, pyctl: Any, busybox: str, name: str) -> None:
+    pyctl("run", "-d", "--restart", "on-failure:2", "--network", "none", "--name", name, busybox, "sh", "-c", "echo run; exit 3")
+    until(lambda: pyctl("logs", name).out.split().count("run") >= 3)
+    until(lambda: "Exited (3)" in pyctl("ps", "-a", "--format", "{{.Status}}", "--filter", f"name={name}").out)
+    count = pyctl("logs", name).out.split().count("run")
+    pyctl("rm", "-f", name)
+
+    assert count == 3

@@ -88,10 +88,17 @@ class Server:
                 idle_since = time.monotonic()
             elif not self._is_needed() and time.monotonic() - idle_since >= IDLE_S:
                 break
+        self._leave()
+
+    def _leave(self) -> None:
+        """Take the volatile directory away, except for spools the next keeper needs. The lock is still ours."""
         try:
             os.unlink(f"{self.run_dir}/keeper.sock")
-        except FileNotFoundError:
-            pass  # somebody cleaned up after us
+            if os.path.exists(f"{self.run_dir}/log"):
+                os.rmdir(f"{self.run_dir}/log")
+            os.rmdir(self.run_dir)
+        except OSError:
+            return  # in use, or somebody cleaned up before us
 
     def _is_needed(self) -> bool:
         return bool(self.logs or len(self.watches) or self.ports.containers() or self.children.count or self.connections)

@@ -76,6 +76,14 @@ def test_a_keeper_keeps_nothing_of_whoever_started_it(keeper: Keeper) -> None:
     os.close(pidfd)
 
 
+def test_a_keeper_that_ends_leaves_no_socket(keeper: Keeper) -> None:
+    keeper("ping")
+    run_dir = wire.run_dir(keeper.data_store, keeper.runtime_dir)
+    assert os.listdir(run_dir) == ["keeper.sock"]
+    keeper.stop()
+    assert not os.path.exists(run_dir)
+
+
 def test_the_copy_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
     code_dir = install.code_dir(str(tmp_path))
     check = (
