@@ -63,7 +63,7 @@ def exec_process(session: Session, container: Container, request: ExecRequest) -
     """The container's own process with what the request changes.
 
     Raises:
-        InvalidArgumentError: a malformed environment, or a user the image does not know.
+        InvalidArgumentError: a malformed environment, or a user the image does not know (exit code 126, as in Docker).
     """
     import json
 
@@ -80,9 +80,14 @@ def exec_process(session: Session, container: Container, request: ExecRequest) -
     if request.user:
         from pyctl.ops.rootfs import RootFiles
         from pyctl.spec.users import resolve_user
+        from pyctl_hookspecs.errors import InvalidArgumentError
 
         mounts = session.client.snapshots.mounts(container.snapshotter, container.snapshot_key)
-        user = resolve_user(request.user, (), RootFiles(mounts).read)
+        try:
+            user = resolve_user(request.user, (), RootFiles(mounts).read)
+        except InvalidArgumentError as error:
+            error.exit_code = 126
+            raise
         process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
     bounding = process.get("capabilities", {}).get("bounding", [])
     if request.privileged:

@@ -1,0 +1,164 @@
+"""Bad input: one clear line (a hint may follow), Docker's exit code, and nothing left behind (the leak check sees to that)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+# What is given before the image, and what must be said about it. The exit code of all of them is 125.
+REFUSED_BY_RUN = {
+    "--bogus": "unknown flag: --bogus",
+    "-d -a stdout": "conflicting options: cannot specify both --attach and --detach",
+    "--rm --restart always": "conflicting options: cannot specify both --restart and --rm",
+    "--restart sometimes": "invalid restart policy",
+    "--restart on-failure:x": "maximum retry count must be an integer",
+    "--restart always:3": "maximum retry count",
+    "--pull sometimes": 'invalid argument "sometimes" for "--pull" flag',
+    "-v /x:relative": "'relative' mount path must be absolute",
+    "-v :::": "invalid volume specification: ':::'",
+    "-v /a:/b:zz": "invalid mode: zz",
+    "--mount type=bogus,target=/x": "mount type unknown",
+    "--mount type=bind,source=/no/where,target=/x": "bind source path does not exist: /no/where",
+    "--mount type=bind,source=/tmp": "target is required",
+    "--tmpfs relative": "'relative' mount path must be absolute",
+    "--volumes-from nobody": "No such container: nobody",
+    "-p abc:80": "invalid hostPort: abc",
+    "-p 70000:80": "invalid hostPort: 70000",
+    "-p 80/foo": "invalid proto: foo",
+    "-p 1.2.3:80:80": "Invalid ip address: 1.2.3",
+    "-p 80-90:80-85": "Invalid ranges specified for container and host Ports",
+    "-m 12x": "invalid suffix: 'x'",
+    "-m 1k": "Minimum memory limit allowed is 6MB",
+    "--cpus abc": "failed to parse abc as a rational number",
+    "--shm-size=-5": "invalid size: '-5'",
+    "--stop-timeout soon": 'invalid argument "soon" for "--stop-timeout" flag',
+    "-l =x": "empty name",
+    "-e =x": "invalid environment variable: =x",
+    "--env-file /no/where": "open /no/where: no such file or directory",
+    "--cidfile /no/where/id": "failed to create the container ID file: open /no/where/id: no such file or directory",
+    "--network nonesuch": "network nonesuch not found",
+    "--network container:nobody": "No such container: nobody",
+    "--pid container:nobody": "No such container: nobody",
+    "--ip 1.2.3": "invalid IPv4 address: 1.2.3",
+    "--add-host bogus": 'bad format for add-host: "bogus"',
+    "--dns bogus": "bogus is not an ip address",
+    "--name -x": "Invalid container name (-x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+    "--ulimit bogus": "invalid ulimit argument: bogus",
+    "--ulimit nofile=10:5": "ulimit soft limit must be less than or equal to hard limit: 10 > 5",
+    "--device /dev/nope": 'error gathering device information while adding custom device "/dev/nope"',
+    "--cap-add BOGUS": 'unknown capability: "CAP_BOGUS"',
+    "--security-opt bogus": 'Invalid --security-opt: "bogus"',
+    "--sysctl bogus": "sysctl 'bogus' is not allowed",
+    "--ipc bogus": "invalid IPC mode: bogus",
+    "--runtime nope": "unknown or invalid runtime name: nope",
+    "--log-driver nope": "nope",
+    "--log-opt bogus=1": "unknown log opt 'bogus' for json-file log driver",
+    "-u nobodyx": "unable to find user nobodyx: no matching entries in passwd file",
+    "-w relative": "the working directory 'relative' is invalid, it needs to be an absolute path",
+    "--detach-keys xx,yy": "invalid detach keys",
+    "--snapshotter nope": "nope",
+    "--platform windows/amd64": "windows/amd64",
+}
+EVERY_COMMAND = {
+    "stop nobody": "No such container: nobody",
+    "start nobody": "No such container: nobody",
+    "restart nobody": "No such container: nobody",
+    "kill nobody": "No such container: nobody",
+    "wait nobody": "No such container: nobody",
+    "rm nobody": "No such container: nobody",
+    "logs nobody": "No such container: nobody",
+    "attach nobody": "No such container: nobody",
+    "port nobody": "No such container: nobody",
+    "exec nobody true": "No such container: nobody",
+    "inspect nobody": "No such object: nobody",
+    "rmi nobody": "No such image: nobody:latest",
+    "image inspect nobody": "No such image: nobody",
+    "tag nobody a": "No such image: nobody:latest",
+    "volume rm nobody": "get nobody: no such volume",
+    "volume inspect nobody": "get nobody: no such volume",
+    "network inspect nobody": "network nobody not found",
+    "load -i /no/where": "open /no/where: no such file or directory",
+    "kill -s BOGUS nobody": "Invalid signal: BOGUS",
+    "ps --filter bogus=1": "invalid filter 'bogus'",
+    "ps --format {{": "template parsing error",
+    "logs --since soon nobody": 'invalid value for "since"',
+    "pull UPPER/Case": "must be lowercase",
+    "pull a::b": "invalid reference format",
+    "stpo": "'stpo' is not a pyctl command.",
+    "rm": '"pyctl rm" requires at least 1 argument.',
+    "ps extra": '"pyctl ps" accepts no arguments.',
+}
+
+
+@pytest.fixture(scope="module")
+def said(pyctl: Any, busybox: str) -> Any:
+    """``said(*args)``: the exit code and the first line of standard error."""
+
+    def call(*args: str) -> tuple[int, str]:
+        done = pyctl(*args, ok=False)
+        assert "internal error" not in done.stderr and "Traceback" not in done.stderr, done.stderr
+        return done.code, done.stderr
+
+    return call
+
+
+def test_run_refuses_what_makes_no_sense(said: Any, busybox: str) -> None:
+    wrong = []
+    for flags, words in REFUSED_BY_RUN.items():
+        code, stderr = said("run", *flags.split(" "), busybox, "true")
+        told = [line for line in stderr.splitlines() if line.startswith("pyctl: ")]
+        if code != 125 or len(told) != 1 or words not in told[0]:
+            wrong.append(f"{flags}: {code} {stderr!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_command_names_what_it_does_not_find(said: Any) -> None:
+    wrong = []
+    for command, words in EVERY_COMMAND.items():
+        code, stderr = said(*command.split(" "))
+        if code != 1 or words not in stderr.splitlines()[0]:
+            wrong.append(f"{command}: {code} {stderr!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_name_with_a_space_is_refused(said: Any, busybox: str) -> None:
+    code, stderr = said("run", "--name", "a b", busybox)
+    assert code == 125 and "Invalid container name (a b)" in stderr
+
+
+def test_a_stop_signal_that_is_none_is_refused(said: Any, busybox: str) -> None:
+    code, stderr = said("run", "--rm", "--network", "none", "--stop-signal", "BOGUS", busybox, "true")
+    assert code == 125 and stderr == "pyctl: invalid signal: BOGUS\n"
+
+
+def test_images_that_are_not_here_are_not_invented(said: Any, pyctl: Any, busybox_ref: str) -> None:
+    code, stderr = said("run", "--rm", "--pull", "never", "nosuch:1", "true")
+    assert code == 125 and stderr == "pyctl: No such image: nosuch:1\n"
+    missing = f"{busybox_ref.rpartition('/')[0]}/nosuch"
+    code, stderr = said("run", "--rm", missing, "true")
+    first, second = stderr.splitlines()
+    assert code == 125 and first == f"Unable to find image '{missing}:latest' locally" and "manifest unknown" in second
+
+
+def test_a_suggestion_is_made(said: Any, busybox: str) -> None:
+    assert "\tstop\n" in said("stpo")[1]
+    assert "--network" in said("run", "--netwrok", "none", busybox)[1]
+
+
+def test_configuration_that_cannot_be_read_is_named(pyctl: Any, tmp_path: Path) -> None:
+    file = tmp_path / "pyctl.toml"
+    for text, words in (("a = [", "pyctl.toml"), ('snapshoter = "native"\n', "snapshoter")):
+        file.write_text(text)
+        done = pyctl("ps", env={"PYCTL_TOML": str(file)}, ok=False)
+        assert done.code == 1 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_the_cid_file_is_never_written_over(pyctl: Any, busybox: str, tmp_path: Path) -> None:
+    file = tmp_path / "cid"
+    file.write_text("mine")
+    done = pyctl("run", "--rm", "--network", "none", "--cidfile", str(file), busybox, "true", ok=False)
+    assert done.code == 125 and "container ID file found" in done.stderr and file.read_text() == "mine"

@@ -1,0 +1,196 @@
+"""Exit codes, streams and words of containers that ended: what a script around pyctl sees."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ONE_MEGABYTE = bytes(range(256)) * 4096
+
+
+@pytest.fixture
+def run(pyctl: Any, busybox: str) -> Any:
+    """``run(*flags, "--", *command)`` in the foreground, without network, removed at its end."""
+
+    def call(*words: str, **options: Any) -> Any:
+        at = words.index("--")
+        flags = ("run", "--rm", "--network", "none", *words[:at])
+        return pyctl(*flags, busybox, *words[at + 1 :], ok=False, **options)
+
+    return call
+
+
+@pytest.fixture
+def sleeper(pyctl: Any, busybox: str, name: str) -> Any:
+    """The name of a container that runs until the test is over."""
+    pyctl("run", "-d", "--network", "none", "--name", name, busybox, "sh", "-c", "trap 'exit 0' TERM; sleep 1000 & wait")
+    yield name
+    pyctl("rm", "-f", name)
+
+
+def test_the_containers_own_code_is_ours(run: Any) -> None:
+    done = run("--", "sh", "-c", "exit 7")
+    assert (done.code, done.raw, done.stderr) == (7, b"", "")
+    assert run("--", "sh", "-c", "kill -INT $$; sleep 60").code == 130
+
+
+def test_output_is_kept_apart_and_exact(run: Any) -> None:
+    done = run("--", "sh", "-c", r"printf 'a\r\nb\000\377'; printf oops >&2")
+    assert (done.code, done.raw, done.stderr) == (0, b"a\r\nb\0\xff", "oops")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("/proc/version", 126, "permission denied"),
+        ("/etc", 126, '"/etc"'),
+        ("nosuchcommand", 127, "executable file not found in $PATH"),
+        ("/no/such/file", 127, "no such file or directory"),
+    ],
+)
+def test_what_cannot_be_executed_has_dockers_code(run: Any, command: str, code: int, words: str) -> None:
+    done = run("--", command)
+    assert done.code == code and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_megabyte_goes_in_and_comes_out(run: Any) -> None:
+    assert run("-i", "--", "cat", stdin=ONE_MEGABYTE).raw == ONE_MEGABYTE
+
+
+def test_without_i_standard_input_is_not_touched(pyctl: Any, busybox: str) -> None:
+    command = pyctl.argv("run", "--rm", "--network", "none", busybox, "cat")
+    done = subprocess.run(
+        ["sh", "-c", '"$@"; cat', "sh", *command], env=pyctl.env(), input=b"for the next one\n", capture_output=True, timeout=60
+    )
+    assert done.stdout == b"for the next one\n"
+
+
+def test_a_reader_that_leaves_is_no_error_worth_a_word(pyctl: Any, busybox: str) -> None:
+    """``pyctl run ... | head -n 1``: the container is not stopped by it, and ends in its own time."""
+    process = pyctl.popen(
+        "run", "--rm", "--network", "none", busybox, "sh", "-c", "seq 200000; exit 5", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"1\n"
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(30) == 5
+
+
+def test_killed_containers_exit_with_137_and_wait_knows(pyctl: Any, sleeper: str) -> None:
+    assert pyctl("kill", sleeper).out == sleeper
+    assert pyctl("wait", sleeper).out == "137"
+    done = pyctl("kill", sleeper, ok=False)
+    assert done.code == 1 and "is not running" in done.stderr
+    assert pyctl("stop", sleeper).out == sleeper
+
+
+def test_stop_waits_for_a_container_that_obeys(pyctl: Any, sleeper: str) -> None:
+    pyctl("stop", "-t", "60", sleeper)
+    assert pyctl("inspect", "-f", "{{.State.ExitCode}} {{.State.Status}}", sleeper).out == "0 exited"
+
+
+def test_stop_kills_a_container_that_does_not_obey(pyctl: Any, busybox: str, name: str) -> None:
+    pyctl("run", "-d", "--network", "none", "--stop-timeout", "60", "--name", name, busybox, "sleep", "1000")
+    pyctl("stop", "--time=0", name)
+    assert pyctl("inspect", "-f", "{{.State.ExitCode}}", name).out == "137"
+    pyctl("rm", name)
+
+
+def test_the_stop_signal_can_be_chosen(pyctl: Any, busybox: str, name: str) -> None:
+    script = "trap 'exit 3' USR1; trap 'exit 4' USR2; echo ready; while :; do sleep 1000 & wait; done"
+    flags = ("--network", "none", "--stop-signal", "SIGUSR1", "--name", name)
+    _until_ready(pyctl, "run", *flags, busybox, "sh", "-c", script, then=("stop", name), code=3)
+    _until_ready(pyctl, "start", "-a", name, then=("stop", "-s", "USR2", name), code=4)
+    pyctl("rm", name)
+
+
+def test_wait_answers_while_the_container_ends(pyctl: Any, sleeper: str) -> None:
+    waiting = pyctl.popen("wait", sleeper, stdout=subprocess.PIPE)
+    pyctl("kill", "-s", "TERM", sleeper)
+    assert waiting.communicate(timeout=30)[0] == b"0\n"
+
+
+def test_start_attached_has_the_containers_code(pyctl: Any, busybox: str, name: str) -> None:
+    container = pyctl("create", "--network", "none", "--name", name, busybox, "sh", "-c", "echo out; echo err >&2; exit 9").stdout
+    assert len(container) == 65
+    done = pyctl("start", "-a", name, ok=False)
+    assert (done.code, done.raw, done.stderr) == (9, b"out\n", "err\n")
+    assert pyctl("start", name).stdout == f"{name}\n"
+    assert pyctl("wait", name).stdout == "9\n"
+    pyctl("rm", name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_signals_are_passed_on(pyctl: Any, busybox: str, number: int) -> None:
+    name = signal.Signals(number).name.removeprefix("SIG")
+    script = f"trap 'exit 42' {name}; echo ready; while :; do sleep 1000 & wait; done"
+    _until_ready(pyctl, "run", "--rm", "--network", "none", busybox, "sh", "-c", script, send=number, code=42)
+
+
+def test_signals_are_kept_with_sig_proxy_off(pyctl: Any, busybox: str, name: str) -> None:
+    """The command ends, the container goes on."""
+    flags = ("--network", "none", "--sig-proxy=false", "--name", name)
+    command = ("run", *flags, busybox, "sh", "-c", "trap 'exit 42' TERM; echo ready; while :; do sleep 1000 & wait; done")
+    process = pyctl.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (143, b"") or (process.returncode, stderr) == (-signal.SIGTERM, b"")
+    assert pyctl("inspect", "-f", "{{.State.Status}}", name).out == "running"
+    pyctl("rm", "-f", name)
+
+
+def _until_ready(pyctl: Any, *command: str, code: int, send: int = 0, then: tuple[str, ...] = ()) -> None:
+    """Start a foreground container, wait for its first line, send a signal or run a command, and check the exit code."""
+    process = pyctl.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n", process.stderr.read()
+    if send:
+        process.send_signal(send)
+    else:
+        pyctl(*then)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (code, b"")
+
+
+def test_exec_has_the_commands_own_code_and_streams(pyctl: Any, sleeper: str) -> None:
+    done = pyctl("exec", sleeper, "sh", "-c", r"printf 'a\0'; echo b >&2; exit 3", ok=False)
+    assert (done.code, done.raw, done.stderr) == (3, b"a\0", "b\n")
+    assert pyctl("exec", "-i", sleeper, "cat", stdin=ONE_MEGABYTE).raw == ONE_MEGABYTE
+    script = "id -u; id -g; pwd; echo $A; echo $B"
+    done = pyctl("exec", "-u", "1:2", "-w", "/tmp", "-e", "A=b c", "-e", "B", sleeper, "sh", "-c", script, env={"B": "mine"})
+    assert done.stdout.splitlines() == ["1", "2", "/tmp", "b c", "mine"]
+
+
+def test_exec_in_the_background_says_nothing_and_happens(pyctl: Any, sleeper: str) -> None:
+    pyctl("exec", sleeper, "mkfifo", "/done")
+    assert pyctl("exec", "-d", sleeper, "sh", "-c", "echo yes > /done").raw == b""
+    assert pyctl("exec", sleeper, "cat", "/done").out == "yes"
+
+
+@pytest.mark.parametrize(
+    ("flags", "command", "code", "words"),
+    [
+        ((), "nosuchcommand", 127, "executable file not found in $PATH"),
+        ((), "/etc", 126, '"/etc"'),
+        (("-w", "/nowhere"), "true", 127, "no such file or directory"),
+        (("-u", "nobodyx"), "true", 126, "unable to find user nobodyx: no matching entries in passwd file"),
+        (("-it",), "true", 1, "the input device is not a TTY"),
+    ],
+)
+def test_exec_that_cannot_start_says_so_in_one_line(
+    pyctl: Any, sleeper: str, flags: tuple[str, ...], command: str, code: int, words: str
+) -> None:
+    done = pyctl("exec", *flags, sleeper, command, ok=False)
+    assert done.code == code and words in done.stderr and done.stderr.count("\n") == 1 and done.raw == b""
+
+
+def test_exec_needs_a_running_container(pyctl: Any, busybox: str, name: str) -> None:
+    container = pyctl("create", "--network", "none", "--name", name, busybox, "true").out
+    done = pyctl("exec", name, "true", ok=False)
+    assert done.code == 1 and f"container {container} is not running" in done.stderr.lower()
+    pyctl("rm", name)
