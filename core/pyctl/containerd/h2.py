@@ -24,7 +24,9 @@ _WINDOW = 1 << 30  # what may be under way to us: more than any answer
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW = 1, 2, 4
 # grpc-status: 0 and an empty grpc-message, as Go's encoder writes them; behind a change of table size or not.
 _OK_BLOCK = bytes.fromhex("00889acac8b21234da8f013000899acac8b5254207317f00")
-_PLAIN_OK = frozenset((_OK_BLOCK, b"\x20" + _OK_BLOCK))
+# The same behind :status 200 and content-type application/grpc: a stream that ended before its first message.
+_EMPTY_OK_BLOCK = bytes.fromhex("880f108b1d75d0620d263d4c4d6564") + _OK_BLOCK
+_PLAIN_OK = frozenset(start + block for block in (_OK_BLOCK, _EMPTY_OK_BLOCK) for start in (b"", b"\x20"))
 
 
 class StreamError(OSError):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pyctl.containerd.calls import Calls
+    from pyctl.containerd.transport import Pending
 
 _SERVICE = "/containerd.services.leases.v1.Leases/"
 
@@ -34,6 +35,11 @@ class Leases:
         answer = self._calls.unary(_SERVICE + "Create", request, daemon_pb2.CreateLeaseResponse, ("lease", lease_id))
         return _record(answer.lease)
 
+    def start_create(self, lease_id: str, labels: Mapping[str, str] = EMPTY) -> Pending[daemon_pb2.CreateLeaseResponse]:
+        """As ``create``, for who has something to do meanwhile: there is a lease once ``result`` has returned."""
+        request = daemon_pb2.CreateLeaseRequest(id=lease_id, labels=labels)
+        return self._calls.start_unary(_SERVICE + "Create", request, daemon_pb2.CreateLeaseResponse, ("lease", lease_id))
+
     def delete(self, lease_id: str, *, sync: bool = False) -> None:
         """Let go. With ``sync``, returns after the garbage has been collected (a few milliseconds).
 
@@ -42,6 +48,11 @@ class Leases:
         """
         request = daemon_pb2.DeleteLeaseRequest(id=lease_id, sync=sync)
         self._calls.unary(_SERVICE + "Delete", request, common_pb2.Empty, ("lease", lease_id))
+
+    def start_delete(self, lease_id: str) -> Pending[common_pb2.Empty]:
+        """As ``delete``, for who has something to do meanwhile; ``result`` raises what it would."""
+        request = daemon_pb2.DeleteLeaseRequest(id=lease_id)
+        return self._calls.start_unary(_SERVICE + "Delete", request, common_pb2.Empty, ("lease", lease_id))
 
     def list(self, filters: Iterable[str] = ()) -> tuple[Lease, ...]:
         request = daemon_pb2.ListLeasesRequest(filters=list(filters))

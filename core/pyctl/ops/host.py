@@ -8,7 +8,7 @@ from pyctl_hookspecs.errors import NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from pyctl.containerd.client import Client
@@ -43,16 +43,21 @@ class SnapshotViews:
 class CoreHost:
     """Implements ``Host``. ``leased`` gives one whose changes containerd keeps until the lease is deleted."""
 
-    def __init__(self, session: Session, client: Client | None = None) -> None:
+    def __init__(self, session: Session, client: Client | None = None, ready: Callable[[], object] | None = None) -> None:
         self._session = session
         self._own_client = client
+        self._ready = ready
 
-    def leased(self, lease_id: str) -> CoreHost:
-        return CoreHost(self._session, self._session.client.with_lease(lease_id))
+    def leased(self, lease_id: str, ready: Callable[[], object] | None = None) -> CoreHost:
+        """``ready`` returns once the lease exists; nothing is asked of the daemon before."""
+        return CoreHost(self._session, self._session.client.with_lease(lease_id), ready)
 
     @property
     def client(self) -> Client:
         """For core only: the client under this host's lease."""
+        if self._ready is not None:
+            self._ready()
+            self._ready = None
         return self._own_client or self._session.client
 
     @property

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from pyctl_hookspecs.errors import NotFoundError
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pyctl.containerd.transport import Pending
     from pyctl.ops.host import CoreHost
     from pyctl.ops.session import Session
 
@@ -25,17 +26,34 @@ _LIFETIME_S = 24 * 3600
 def leased(session: Session, *, sync: bool = False) -> Iterator[CoreHost]:
     """A host whose changes are kept while the context is open. Leaving it collects what nothing refers to.
 
-    With ``sync``, leaving it waits until that is done.
+    With ``sync``, leaving it waits until that is done. The lease is made while the caller plans, and after a success
+    it goes while the caller goes on (until the session is closed).
     """
     import time
 
     lease_id = f"pyctl-{os.getpid()}-{os.urandom(6).hex()}"
     expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + _LIFETIME_S))
-    session.client.leases.create(lease_id, {_OWNER: owner_text(os.getpid()), "containerd.io/gc.expire": expires})
+    labels = {_OWNER: owner_text(os.getpid()), "containerd.io/gc.expire": expires}
+    making = session.client.leases.start_create(lease_id, labels)
     try:
-        yield session.host.leased(lease_id)
-    finally:
+        yield session.host.leased(lease_id, making.result)
+    except BaseException:
+        _settle(making)  # two connections: the daemon might see the deletion first
         _delete(session, lease_id, sync=sync)
+        raise
+    _settle(making)
+    if sync:
+        _delete(session, lease_id, sync=True)
+    else:
+        session.finish_later(session.client.leases.start_delete(lease_id))
+
+
+def _settle(call: Pending[object]) -> None:
+    """Wait until a call is over; who needed what it does has been told how it ended."""
+    try:
+        call.result()
+    except PyctlError:
+        pass
 
 
 def delete_abandoned(session: Session) -> list[str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pyctl.lifecycle.cancel import Cancel
+from pyctl_hookspecs.errors import PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pyctl.containerd.client import Client
+    from pyctl.containerd.transport import Pending
     from pyctl.ops.host import CoreHost
     from pyctl.ops.settings import Settings
     from pyctl.providers.hooks import Hooks
     from pyctl.state.names import NameStore
     from pyctl.state.paths import StatePaths
+
+_LAST_CALL_S = 10.0
 
 
 class Session:
@@ -28,6 +32,7 @@ class Session:
         self._hooks: Hooks | None = None
         self._host: CoreHost | None = None
         self._paths: StatePaths | None = None
+        self._under_way: list[Pending[object]] = []
 
     @property
     def namespace(self) -> str:
@@ -98,8 +103,17 @@ class Session:
             self._host = CoreHost(self)
         return self._host
 
+    def finish_later(self, call: Pending[object]) -> None:
+        """Let a call go on that nobody has to wait for before the session ends, and whose failure harms nobody."""
+        self._under_way.append(call)
+
     def close(self) -> None:
-        """Hang up. Safe to call twice."""
+        """Hang up, once what was to be finished later is. Safe to call twice."""
+        while self._under_way:
+            try:
+                self._under_way.pop().result(_LAST_CALL_S)
+            except (PyctlError, TimeoutError):
+                pass  # a lease that stays names its owner, and a later command deletes it
         if self._client is not None:
             self._client.close()
             self._client = None

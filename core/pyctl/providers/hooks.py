@@ -211,8 +211,17 @@ def manager_for(claim: Claim) -> pluggy.PluginManager:
 
     import pluggy
 
+    class Manager(pluggy.PluginManager):
+        """No hook has a dunder name: what every class and module carries need not be examined."""
+
+        def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+            return None if name.startswith("__") else super().parse_hookspec_opts(module_or_class, name)
+
+        def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+            return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
     module, _, attribute = _SPECS[claim.kind].partition(":")
-    manager = pluggy.PluginManager("pyctl")
+    manager = Manager("pyctl")
     manager.add_hookspecs(getattr(import_module(f"pyctl_hookspecs.{module}"), attribute))
     try:
         manager.register(load(claim), claim.distribution)

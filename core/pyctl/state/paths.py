@@ -6,6 +6,8 @@ import os
 
 from pyctl_hookspecs.records import Record
 
+_KNOWN_HASHES = {"/run/containerd/containerd.sock": "1935db59"}  # where nearly every daemon is
+
 
 def address_hash(address: str) -> str:
     """First 8 hex digits of SHA-256 of the socket path with all symbolic links resolved.
@@ -13,9 +15,11 @@ def address_hash(address: str) -> str:
     Raises:
         FileNotFoundError: the socket does not exist.
     """
-    import hashlib
-
     resolved = os.path.realpath(address.removeprefix("unix://"), strict=True)
+    if resolved in _KNOWN_HASHES:
+        return _KNOWN_HASHES[resolved]
+    import hashlib  # 3 ms: it loads OpenSSL
+
     return hashlib.sha256(resolved.encode()).hexdigest()[:8]
 
 
