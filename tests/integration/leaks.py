@@ -35,7 +35,7 @@ def census(engine: Engine) -> Census:
         "state file": frozenset(path for path in _tree(engine.data_root) if not _KEPT.match(path)),
         "network configuration": _tree(engine.netconf_path) - {"nerdctl-bridge.conflist"},
         "fifo": _tree("/run/containerd/fifo"),
-        "mount": frozenset(_mounts()),
+        "mount": frozenset(_mounts()) - {"/run/pyctl/netns"},  # made with the first pin, as ip-netns makes /run/netns
         "process": frozenset(_processes()),
         "cgroup": frozenset(_cgroups(engine.namespace)),
         "container": _lines(engine.ctr("containers", "ls", "-q")),
