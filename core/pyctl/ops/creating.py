@@ -54,9 +54,6 @@ class SharedFiles(Record):
 
 def create_steps(session: Session, draft: Draft, host: CoreHost) -> tuple[Step, ...]:
     """Name, snapshot, mounts, files, and the container that needs them all. ``host`` works under a lease."""
-    import threading
-
-    threading.Thread(target=_load_the_rest, name="load", daemon=True).start()
     facts, hooks = draft.facts, session.hooks
     container_id = facts.container_id
     steps = [
@@ -116,18 +113,6 @@ def create_steps(session: Session, draft: Draft, host: CoreHost) -> tuple[Step, 
             )
         )
     return tuple(steps)
-
-
-def _load_the_rest() -> None:
-    """Import what the later steps and the end need while the earlier ones wait for the disk and the daemon."""
-    import json  # noqa: F401
-    import signal  # noqa: F401
-
-    from pyctl.containerd import containers, tasks  # noqa: F401
-    from pyctl.ops import inspect_request, restoring, rootfs  # noqa: F401
-    from pyctl.spec import build, initprocess, seccomp, users  # noqa: F401
-    from pyctl.state import containers as state_files  # noqa: F401
-    from pyctl.state import hosts  # noqa: F401
 
 
 def _snapshot_step(session: Session, draft: Draft, host: CoreHost) -> Step:
