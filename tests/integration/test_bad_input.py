@@ -154,7 +154,7 @@ def test_configuration_that_cannot_be_read_is_named(pyctl: Any, tmp_path: Path) 
     for text, words in (("a = [", "pyctl.toml"), ('snapshoter = "native"\n', "snapshoter")):
         file.write_text(text)
         done = pyctl("ps", env={"PYCTL_TOML": str(file)}, ok=False)
-        assert done.code == 1 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert done.code == 125 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
 def test_the_cid_file_is_never_written_over(pyctl: Any, busybox: str, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_the_container_has_a_terminal_of_the_same_size(sit_down: Any, busybox: s
 
 
 def test_a_new_size_is_passed_on(sit_down: Any, busybox: str) -> None:
-    script = "trap 'stty size; exit' WINCH; echo ready; while :; do read x; done"
+    script = "trap 'stty size; exit 0' WINCH; echo ready; while :; do read x; done"
     terminal = sit_down(*RUN, busybox, "sh", "-c", script)
     terminal.until(b"ready")
     terminal.resize(120, 40)
@@ -158,5 +158,5 @@ def test_the_terminal_comes_back_when_pyctl_is_terminated(pyctl: Any, sit_down: 
     terminal = sit_down("run", "-it", "--network", "none", "--name", name, busybox, "sh", "-c", "echo ready; exec sleep 1000")
     terminal.until(b"ready")
     terminal.process.send_signal(signal.SIGTERM)
-    assert terminal.end() != 0
+    assert terminal.end() == -signal.SIGTERM
     pyctl("rm", "-f", name)

@@ -74,6 +74,12 @@ def exec_process(session: Session, container: Container, request: ExecRequest) -
     process["args"] = list(request.command)
     process["terminal"] = request.tty
     process.pop("consoleSize", None)
+    if request.tty:
+        from pyctl.ops.terminal import user_terminal_size
+
+        columns, rows = user_terminal_size()
+        if columns:
+            process["consoleSize"] = {"width": columns, "height": rows}
     process["env"] = process_env(process.get("env", ()), user_env(request.env, request.env_file), tty=request.tty)
     if request.workdir:
         process["cwd"] = request.workdir

@@ -55,6 +55,7 @@ class Foreground:
         self._wait: WaitHandle | None = None
         self._signals: SignalPipe | None = None
         self._terminal: RawTerminal | None = None
+        self._is_proxy = False
         self._release: Callable[[], None] | None = None
         self._releasing: threading.Thread | None = None
 
@@ -85,8 +86,10 @@ class Foreground:
         )
 
     def before_start(self) -> None:
-        """Begin to wait, so that no exit is missed."""
+        """Begin to wait, so that no exit is missed; a container's terminal has its size before its process looks."""
         self._wait = self._session.client.tasks.wait(self._id, self._exec_id)
+        if self._attachment.tty and not self._exec_id:  # an exec has none yet: its size is in its specification
+            self._resize()
 
     def stay(self, release: Callable[[], None]) -> int | None:
         """Move bytes until the process has ended; its exit code, or None if the user detached.
@@ -102,7 +105,8 @@ class Foreground:
         wanted = self._attachment
         import signal
 
-        numbers = forwardable() if wanted.sig_proxy and not wanted.tty else []
+        self._is_proxy = wanted.sig_proxy and not wanted.tty
+        numbers = forwardable() if self._is_proxy else [signal.SIGTERM, signal.SIGHUP]
         self._signals = SignalPipe([*numbers, *([signal.SIGWINCH] if wanted.tty else [])])
         self._pump.watch_signals(self._signals)
         try:
@@ -158,15 +162,21 @@ class Foreground:
         if number == signal.SIGWINCH:
             self._resize()
             return
+        if not self._is_proxy:  # it is ours, and ends us; the terminal is the user's again first
+            if self._terminal is not None:
+                self._terminal.restore()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
         try:
             self._session.client.tasks.kill(self._id, number, exec_id=self._exec_id)
         except NotFoundError:
             pass  # it has ended in the meantime
 
     def _resize(self) -> None:
-        from pyctl.ops.terminal import terminal_size
+        from pyctl.ops.terminal import user_terminal_size
 
-        columns, rows = next((size for size in map(terminal_size, (2, 1, 0)) if size[0]), (0, 0))
+        columns, rows = user_terminal_size()
         if columns:
             try:
                 self._session.client.tasks.resize(self._id, columns, rows, self._exec_id)

@@ -42,6 +42,11 @@ def terminal_size(descriptor: int) -> tuple[int, int]:
     return columns, rows
 
 
+def user_terminal_size() -> tuple[int, int]:
+    """Columns and rows of the terminal this command is on, whichever of its streams still leads there; else (0, 0)."""
+    return next((size for size in map(terminal_size, (2, 1, 0)) if size[0]), (0, 0))
+
+
 def parse_detach_keys(text: str) -> bytes:
     """The bytes of a detach sequence such as ``ctrl-p,ctrl-q`` or ``a,ctrl-x``.
 
