@@ -32,11 +32,8 @@ def check_options(options: ContainerOptions) -> None:
     """
     from pyctl.ops.policies import parse_policy
     from pyctl.spec.checks import check
-    from pyctl_hookspecs.errors import UnsupportedError
 
     check(options)
-    if options.detach and options.interactive and not options.tty:
-        raise UnsupportedError("-d with -i and without -t is not supported yet", hint="add -t", exit_code=125)
     if options.detach and options.attach:
         raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
     policy = parse_policy(options.restart)

@@ -116,7 +116,7 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
             session, facts, networks, streams,
             rootfs=_new_rootfs,
             needs=("container", "files"),
-            prepare_io=_opener(streams, foreground),
+            prepare_io=_opener(session, facts.container_id, streams, foreground),
             before_start=foreground.before_start if foreground else None,
             watch_exit=is_watched,
             pid_file=options.pidfile,
@@ -157,7 +157,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     steps = start_steps(
         session, facts, networks, streams,
         rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
-        prepare_io=_opener(streams, foreground),
+        prepare_io=_opener(session, facts.container_id, streams, foreground),
         before_start=foreground.before_start if foreground else None,
         watch_exit=True,
         pid_file=container.labels.get("nerdctl/pid-file", ""),
@@ -199,12 +199,26 @@ def choose_streams(
 
     directory = session.paths.fifo_dir(facts.container_id)
     if detach or attachment is None:
+        if facts.open_stdin:
+            return _attachable_streams(session, facts, log_uri, directory), None
         uri = "" if log_uri == "none" else log_uri
-        if facts.terminal and facts.open_stdin:
-            return TaskStreams(stdin=f"{directory}/stdin", stdout=uri, directory=directory), None
         return TaskStreams(stdout=uri, stderr="" if facts.terminal else uri), None
     paths = fifo_paths(directory, stdin=attachment.stdin, stderr=not facts.terminal)
     return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory), attachment
+
+
+def _attachable_streams(session: Session, facts: StartFacts, log_uri: str, directory: str) -> TaskStreams:
+    """A detached container whose standard input stays open for whoever attaches."""
+    from pyctl import keeper
+    from pyctl.ops.streams import fifo_paths
+
+    if not facts.terminal:
+        paths = fifo_paths(directory, stdin=True, stderr=True)
+        return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory)
+    if log_uri == "none":  # a shim with an input and no output hangs; the keeper reads it and keeps nothing
+        where = session.paths
+        log_uri = keeper.log_uri(where.data_root, where.data_store, runtime_dir=where.runtime_dir)
+    return TaskStreams(stdin=f"{directory}/stdin", stdout=log_uri, directory=directory)
 
 
 def _foreground(
@@ -260,15 +274,29 @@ def _is_watched(options: ContainerOptions) -> bool:
     return options.detach or options.restart not in ("", "no")
 
 
-def _opener(streams: TaskStreams, foreground: Foreground | None) -> Callable[[], None] | None:
-    """Makes the FIFOs, and opens them if somebody stays with the container; None when there are none."""
+def _opener(
+    session: Session, container_id: str, streams: TaskStreams, foreground: Foreground | None
+) -> Callable[[], None] | None:
+    """Makes the FIFOs and gives them somebody at the other end; None when there are none."""
     if foreground is not None:
         return foreground.open
     if not streams.directory:
         return None
     from pyctl.ops.streams import FifoPaths, make_fifos
 
-    return lambda: make_fifos(FifoPaths(stdin=streams.stdin))
+    is_terminal = not streams.stderr
+    paths = FifoPaths(
+        stdin=streams.stdin, stdout="" if is_terminal else streams.stdout, stderr="" if is_terminal else streams.stderr
+    )
+
+    def make() -> None:
+        make_fifos(paths)
+        if not is_terminal:
+            from pyctl.ops.logger import start_logger
+
+            start_logger(session, container_id, paths)
+
+    return make
 
 
 def _nothing() -> None:

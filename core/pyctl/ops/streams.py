@@ -57,7 +57,12 @@ def remove_fifos(directory: str) -> None:
     except FileNotFoundError:
         return
     for name in names:
-        os.unlink(f"{directory}/{name}")
+        path = f"{directory}/{name}"
+        try:  # a reader whose writer never came sees the end only after one has come and gone
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError:
+            pass  # nobody reads it
+        os.unlink(path)
     os.rmdir(directory)
 
 
