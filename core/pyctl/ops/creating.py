@@ -177,6 +177,7 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
 
     from pyctl.containerd.records import Container
     from pyctl.containerd.tasks import runc_options
+    from pyctl.engine.places import runc_root
     from pyctl.ops.restoring import OPEN_STDIN_LABEL
     from pyctl.ops.rootfs import RootFiles
     from pyctl.spec.build import SpecFacts, build_spec

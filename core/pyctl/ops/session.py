@@ -125,13 +125,12 @@ def open_session(settings: Settings) -> Session:
     Raises:
         UnavailableError: nobody answers, or our own engine cannot be started.
     """
-    import os
-
     session = Session(settings)
-    if not settings.is_address_explicit and not os.path.exists(settings.address):
-        from pyctl.engine import find  # only when the system has no containerd
+    if not settings.is_address_explicit:
+        from pyctl.engine.find import find, is_vacant
 
-        found = find.find(settings)
-        session.settings = settings.replace(address=found.address)
-        session.notices.extend(found.notices)
+        if is_vacant(settings.address):
+            found = find(settings)
+            session.settings = settings.replace(address=found.address)
+            session.notices.extend(found.notices)
     return session
