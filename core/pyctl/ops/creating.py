@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from pyctl.containerd.records import AnyValue
     from pyctl.ops.host import CoreHost
     from pyctl.ops.loaded import LoadedImage
     from pyctl.ops.session import Session
@@ -176,8 +177,6 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
     import json
 
     from pyctl.containerd.records import Container
-    from pyctl.containerd.tasks import runc_options
-    from pyctl.engine.places import runc_root
     from pyctl.ops.restoring import OPEN_STDIN_LABEL
     from pyctl.ops.rootfs import RootFiles
     from pyctl.spec.build import SpecFacts, build_spec
@@ -247,15 +246,27 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
             labels=labels,
             image=draft.image.name,
             runtime_name=facts.runtime,
-            runtime_options=runc_options(
-                binary_name=facts.runtime_binary, systemd_cgroup=session.settings.cgroup_manager == "systemd"
-            ),
+            runtime_options=_runtime_options(session, facts),
             spec_json=json.dumps(spec, separators=(",", ":")).encode(),
             snapshotter=draft.snapshotter,
             snapshot_key=facts.container_id,
         )
     )
     return snapshot
+
+
+def _runtime_options(session: Session, facts: StartFacts) -> AnyValue | None:
+    """What the runc shim is told; other shims have options of their own."""
+    if not facts.runtime.startswith("io.containerd.runc."):
+        return None
+    from pyctl.containerd.tasks import runc_options
+    from pyctl.engine.places import runc_root
+
+    return runc_options(
+        binary_name=facts.runtime_binary,
+        root=runc_root(session.address),
+        systemd_cgroup=session.settings.cgroup_manager == "systemd",
+    )
 
 
 def _write_new(path: str, text: str) -> None:
