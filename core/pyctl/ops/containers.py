@@ -123,38 +123,44 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     """Stop one container and release what only a running one needs.
 
     Raises:
+        InvalidArgumentError: no such signal.
         BaseExceptionGroup: it is stopped, but something could not be released.
     """
     from pyctl.ops.ending import finish_run, stop_watching
     from pyctl.ops.signals import parse_signal
-    from pyctl.ops.tasks import find_task, kill_and_wait
+    from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
-    status = find_task(session.client, container_id)
-    mark_stopped(session, container, is_stopped=True)
-    if status is None or status.status not in _RUNNING:
-        return
     number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
-    limit = _timeout_s(container, timeout_s)
-    stop_watching(session, container_id)
+    mark_stopped(session, container, is_stopped=True)
+    stop_watching(session, container_id)  # before looking: a restart that was under way has ended when this returns
+    status = find_task(session.client, container_id)
+    if status is not None and status.status in _RUNNING:
+        _end_process(session, container_id, number, _timeout_s(container, timeout_s), is_paused=status.status != "running")
+    errors = finish_run(session, container_id)
+    if errors:
+        raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
+
+
+def _end_process(session: Session, container_id: str, number: int, limit_s: int, *, is_paused: bool) -> None:
+    """Send a signal and wait; SIGKILL after ``limit_s`` seconds, at once for 0, never if it is negative."""
+    from pyctl.ops.tasks import kill_and_wait
+
     waiting = session.client.tasks.wait(container_id)
     try:
-        if status.status != "running":
-            session.client.tasks.resume(container_id)
-        if limit != 0:
-            session.client.tasks.kill(container_id, number)
-            waiting.result(None if limit < 0 else float(limit))
-        else:
+        if limit_s == 0:
             kill_and_wait(session.client, container_id)
+            return
+        if is_paused:
+            session.client.tasks.resume(container_id)
+        session.client.tasks.kill(container_id, number)
+        waiting.result(None if limit_s < 0 else float(limit_s))
     except TimeoutError:
         kill_and_wait(session.client, container_id)
     except NotFoundError:
         pass  # it ended just now
     finally:
         waiting.cancel()
-    errors = finish_run(session, container_id)
-    if errors:
-        raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
 
 
 def wait_one(session: Session, container: Container) -> int:

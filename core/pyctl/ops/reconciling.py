@@ -87,6 +87,7 @@ def reconcile(session: Session) -> list[str]:
     Raises:
         BaseExceptionGroup: what could not be undone; the rest is.
     """
+    from pyctl.keeper import client as keeper
     from pyctl.ops.leases import delete_abandoned
 
     lines: list[str] = []
@@ -102,6 +103,9 @@ def reconcile(session: Session) -> list[str]:
         except Exception as error:
             errors.append(error)
     lines += [f"deleted lease {lease_id} of a process that is gone" for lease_id in delete_abandoned(session)]
+    paths = session.paths
+    if keeper.wake(paths.data_store, paths.runtime_dir, data_root=paths.data_root):
+        lines.append("the keeper goes on with the containers it watches")
     if errors:
         raise BaseExceptionGroup("could not reconcile everything", errors)
     return lines
