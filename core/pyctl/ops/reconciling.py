@@ -104,8 +104,7 @@ def reconcile(session: Session) -> list[str]:
             errors.append(error)
     lines += [f"deleted lease {lease_id} of a process that is gone" for lease_id in delete_abandoned(session)]
     paths = session.paths
-    if keeper.wake(paths.data_store, paths.runtime_dir, data_root=paths.data_root):
-        lines.append("the keeper goes on with the containers it watches")
+    keeper.wake(paths.data_store, paths.runtime_dir, data_root=paths.data_root)  # restart policies go on after a kill or reboot
     if errors:
         raise BaseExceptionGroup("could not reconcile everything", errors)
     return lines
