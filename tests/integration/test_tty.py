@@ -151,7 +151,7 @@ def test_t_without_i_needs_no_terminal(pyctl: Any, busybox: str) -> None:
 
 def test_it_without_a_terminal_is_refused(pyctl: Any, busybox: str) -> None:
     done = pyctl("run", "--rm", "-it", "--network", "none", busybox, "true", ok=False)
-    assert done.code != 0 and done.stderr == "pyctl: the input device is not a TTY\n"
+    assert done.code == 1 and done.stderr == "pyctl: the input device is not a TTY\n"
 
 
 def test_the_terminal_comes_back_when_pyctl_is_terminated(pyctl: Any, sit_down: Any, busybox: str, name: str) -> None:

@@ -36,6 +36,13 @@ def check_options(options: ContainerOptions) -> None:
     check(options)
     if options.detach and options.attach:
         raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
+    if options.stop_signal:
+        from pyctl.ops.signals import parse_signal
+
+        try:
+            parse_signal(options.stop_signal)
+        except InvalidArgumentError:
+            raise InvalidArgumentError(f"invalid signal: {options.stop_signal}", exit_code=125) from None
     policy = parse_policy(options.restart)
     if options.rm and policy.name != "no":
         raise InvalidArgumentError("conflicting options: cannot specify both --restart and --rm", exit_code=125)

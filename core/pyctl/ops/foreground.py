@@ -146,6 +146,7 @@ class Foreground:
         return self._wait.result()
 
     def _on_exit(self) -> None:
+        self._result()  # raises if the engine went away: the outputs may stay open for ever then
         if self._release is not None:
             self._releasing = threading.Thread(target=self._release, name="release", daemon=True)
             self._releasing.start()

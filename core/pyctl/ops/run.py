@@ -90,6 +90,10 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
         PyctlError, BaseExceptionGroup: it could not be created or started; everything was undone. Exit code 126 or
             127 when its command cannot be run.
     """
+    if not options.detach and options.tty and options.interactive:
+        from pyctl.ops.streams import check_terminal
+
+        check_terminal(tty=True, interactive=True)  # Docker's exit code here is 1, not the engine's 125
     with _engine_errors():
         return _run(session, options, progress)
 
@@ -99,11 +103,8 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
     from pyctl.ops.drafting import check_options, draft_container, ensure_image
     from pyctl.ops.leases import leased
     from pyctl.ops.reconciling import undo_abandoned
-    from pyctl.ops.streams import check_terminal
 
     check_options(options)
-    if not options.detach:
-        check_terminal(tty=options.tty, interactive=options.interactive)
     undo_abandoned(session)
     image = ensure_image(session, options, progress)
     draft, networks = draft_container(session, options, image)
