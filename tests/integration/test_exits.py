@@ -64,17 +64,15 @@ def test_a_megabyte_goes_in_and_comes_out(run: Any) -> None:
 
 def test_without_i_standard_input_is_not_touched(pyctl: Any, busybox: str) -> None:
     command = pyctl.argv("run", "--rm", "--network", "none", busybox, "cat")
-    done = subprocess.run(
-        ["sh", "-c", '"$@"; cat', "sh", *command], env=pyctl.env(), input=b"for the next one\n", capture_output=True, timeout=60
-    )
+    both = ["sh", "-c", '"$@"; cat', "sh", *command]
+    done = subprocess.run(both, env=pyctl.env(), input=b"for the next one\n", capture_output=True, timeout=60, check=False)
     assert done.stdout == b"for the next one\n"
 
 
 def test_a_reader_that_leaves_is_no_error_worth_a_word(pyctl: Any, busybox: str) -> None:
     """``pyctl run ... | head -n 1``: the container is not stopped by it, and ends in its own time."""
-    process = pyctl.popen(
-        "run", "--rm", "--network", "none", busybox, "sh", "-c", "seq 200000; exit 5", stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = ("run", "--rm", "--network", "none", busybox, "sh", "-c", "seq 200000; exit 5")
+    process = pyctl.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"1\n"
     process.stdout.close()
     assert process.stderr.read() == b""

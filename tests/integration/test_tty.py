@@ -101,7 +101,9 @@ def test_a_new_size_is_passed_on(sit_down: Any, busybox: str) -> None:
 
 
 def test_keys_arrive_as_typed_and_ctrl_c_is_the_containers(sit_down: Any, busybox: str) -> None:
-    terminal = sit_down(*RUN, busybox, "sh", "-c", "trap 'echo interrupted; exit 42' INT; echo ready; while read x; do echo got $x; done")
+    terminal = sit_down(
+        *RUN, busybox, "sh", "-c", "trap 'echo interrupted; exit 42' INT; echo ready; while read x; do echo got $x; done"
+    )
     terminal.until(b"ready")
     terminal.type(b"hello\n")
     terminal.until(b"got hello")
