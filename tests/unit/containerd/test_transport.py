@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import hpack
 import pytest
 
 from pyctl.containerd._api import common_pb2, containers_pb2, daemon_pb2, events_pb2, tasks_pb2
@@ -257,3 +259,20 @@ def _sockets() -> list[str]:
         if target.startswith("socket:"):
             found.append(target)
     return found
+
+
+def test_a_stream_without_messages_is_understood_without_the_hpack_library() -> None:
+    """As containerd 2.1 answers ListStream in an empty namespace: headers and status in one block."""
+    from pyctl.containerd.h2 import Connection
+
+    connection = Connection.__new__(Connection)
+    connection.trailers = bytes.fromhex("20880f108b1d75d0620d263d4c4d656400889acac8b21234da8f013000899acac8b5254207317f00")
+    before = sys.modules.pop("hpack", None)
+    try:
+        assert connection.status() == (0, "")
+        assert "hpack" not in sys.modules
+    finally:
+        if before is not None:
+            sys.modules["hpack"] = before
+    fields = hpack.Decoder().decode(connection.trailers, raw=True)
+    assert dict(fields)[b"grpc-status"] == b"0"
