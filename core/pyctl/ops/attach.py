@@ -42,6 +42,7 @@ def attach(session: Session, name: str, *, stdin: bool = True, sig_proxy: bool =
         foreground.join()
     finally:
         foreground.close()
+    foreground.die_if_told()
     return 0 if code is None else code
 
 

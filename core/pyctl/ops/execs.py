@@ -153,10 +153,11 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
             raise
         code = foreground.stay(lambda: _forget(session, container_id, exec_id))
         foreground.join()
-        return 0 if code is None else code
     finally:
         foreground.close()
         remove_fifos(directory)
+    foreground.die_if_told()
+    return 0 if code is None else code
 
 
 def _forget(session: Session, container_id: str, exec_id: str) -> None:

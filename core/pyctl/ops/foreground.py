@@ -58,6 +58,7 @@ class Foreground:
         self._is_proxy = False
         self._release: Callable[[], None] | None = None
         self._releasing: threading.Thread | None = None
+        self._fatal_signal = 0
 
     def open(self) -> None:
         """Make the FIFOs and open our ends: the shim waits for somebody at the other end."""
@@ -92,7 +93,9 @@ class Foreground:
             self._resize()
 
     def stay(self, release: Callable[[], None]) -> int | None:
-        """Move bytes until the process has ended; its exit code, or None if the user detached.
+        """Move bytes until the process has ended; its exit code, or None if the user left.
+
+        Then our ends are still open, so that somebody can take over before ``close``; ``die_if_told`` comes last.
 
         ``release`` runs in a thread of its own as soon as the process has ended: it deletes the task, which makes the
         shim let go of the outputs.
@@ -115,26 +118,38 @@ class Foreground:
                 if wanted.stdin and os.isatty(0):
                     self._terminal = RawTerminal(0)
             self._wait.on_done(self._pump.notify_exit)
-            if self._pump.run():
-                self._wait.cancel()
-                return None
-            return self._result().code
+            if not self._pump.run():
+                return self._result().code
+            if self._pump.is_reader_gone:
+                self._fatal_signal = signal.SIGPIPE  # as every program whose reader has left
+            return None
         finally:
-            self.close()
+            self._give_back_terminal()
 
     def join(self) -> None:
         """Wait until ``release`` has done its work."""
         if self._releasing is not None:
             self._releasing.join()
 
-    def close(self) -> None:
-        """Give the terminal and all descriptors back. Safe to call twice."""
+    def die_if_told(self) -> None:
+        """End by the signal that made the user leave, if one did: the shell sees what happened."""
+        if self._fatal_signal:
+            import signal
+
+            signal.signal(self._fatal_signal, signal.SIG_DFL)
+            os.kill(os.getpid(), self._fatal_signal)
+
+    def _give_back_terminal(self) -> None:
         if self._terminal is not None:
             self._terminal.restore()
             self._terminal = None
         if self._signals is not None:
             self._signals.close()
             self._signals = None
+
+    def close(self) -> None:
+        """Give the terminal and all descriptors back. Safe to call twice."""
+        self._give_back_terminal()
         if self._pump is not None:
             self._pump.close()
             self._pump = None
@@ -157,22 +172,21 @@ class Foreground:
         except PyctlError:
             pass  # it has ended in the meantime
 
-    def _on_signal(self, number: int) -> None:
+    def _on_signal(self, number: int) -> bool:
+        """True if the signal is ours and ends the user's stay."""
         import signal
 
         if number == signal.SIGWINCH:
             self._resize()
-            return
-        if not self._is_proxy:  # it is ours, and ends us; the terminal is the user's again first
-            if self._terminal is not None:
-                self._terminal.restore()
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        try:
-            self._session.client.tasks.kill(self._id, number, exec_id=self._exec_id)
-        except NotFoundError:
-            pass  # it has ended in the meantime
+        elif not self._is_proxy:
+            self._fatal_signal = number
+            return True
+        else:
+            try:
+                self._session.client.tasks.kill(self._id, number, exec_id=self._exec_id)
+            except NotFoundError:
+                pass  # it has ended in the meantime
+        return False
 
     def _resize(self) -> None:
         from pyctl.ops.terminal import user_terminal_size

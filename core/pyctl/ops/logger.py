@@ -1,7 +1,8 @@
-"""The log of a detached container with an open standard input and no terminal.
+"""Who reads a container's output when its streams are FIFOs and no command stays with it.
 
-containerd's shim gives such a container ``/dev/null`` for input when its output goes to a log binary. So its three streams
-are FIFOs, and we start the log binary ourselves, the way the shim would.
+A detached container with an open standard input and no terminal: containerd's shim gives it ``/dev/null`` for input when
+its output goes to a log binary. So its three streams are FIFOs, and we start the log binary ourselves, the way the shim
+would. And a foreground container whose user leaves: the keeper takes over.
 """
 
 from __future__ import annotations
@@ -50,6 +51,40 @@ def start_logger(session: Session, container_id: str, paths: FifoPaths) -> None:
             raise UnavailableError(f"the log binary {program} did not start within {_READY_S:.0f} seconds")
     finally:
         os.close(ready)
+
+
+def take_over(session: Session, container_id: str) -> None:
+    """Let the keeper read the outputs of a container whose command leaves, hold its input, and deal with its exit.
+
+    The caller still has its own ends open. Nothing to do if the container has ended meanwhile.
+
+    Raises:
+        UnavailableError: no keeper could be started.
+    """
+    from pyctl.keeper import client as keeper
+    from pyctl.ops.tasks import find_task
+    from pyctl.ops.watching import watch_exit
+
+    status = find_task(session.client, container_id)
+    if status is None:
+        return
+    watch_exit(session, container_id)
+    paths = session.paths
+    names = (status.stdout,) if status.terminal else (status.stdout, status.stderr)
+    pipes = [os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) for path in names]
+    try:
+        keeper.hand_over(
+            paths.data_store,
+            paths.runtime_dir,
+            data_root=paths.data_root,
+            namespace=session.namespace,
+            container=container_id,
+            pipes=pipes,
+            terminal=status.terminal,
+        ).close()
+    finally:
+        for pipe in pipes:
+            os.close(pipe)
 
 
 def _null_standard_streams() -> list[tuple[int, int, str, int, int]]:

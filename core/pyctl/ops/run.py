@@ -362,14 +362,18 @@ def _stay(
         except PyctlError as error:
             errors.append(error)
 
-    exit_code = foreground.stay(release)
-    for tee in tees:
-        tee.close()
-    if exit_code is None:
-        from pyctl.ops.watching import watch_exit
+    try:
+        exit_code = foreground.stay(release)
+        for tee in tees:
+            tee.close()
+        if exit_code is None:
+            from pyctl.ops.logger import take_over
 
-        if not is_watched:
-            watch_exit(session, container_id)
+            take_over(session, container_id)
+    finally:
+        foreground.close()
+    if exit_code is None:
+        foreground.die_if_told()
         return RunResult(container_id=container_id, detached=True)
     foreground.join()
     if auto_remove and not errors and not is_watched:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+from _thread import allocate_lock
 
 from pyctl_hookspecs.errors import PyctlError
 from pyctl_hookspecs.records import Record
@@ -84,6 +85,10 @@ def open_fifos(paths: FifoPaths) -> Ends:
     return Ends(stdin=stdin, outputs=outputs)
 
 
+def _ignore(_number: int) -> bool:
+    return False
+
+
 class Pump:
     """Moves bytes until the process has exited and its outputs are at their end, or the user detaches.
 
@@ -97,7 +102,7 @@ class Pump:
         *,
         on_exit: Callable[[], None],
         on_stdin_end: Callable[[], None],
-        on_signal: Callable[[int], None] | None = None,
+        on_signal: Callable[[int], bool] = _ignore,
         detach: DetachWatch | None = None,
         tee: Callable[[str, bytes], None] | None = None,
         show_stdout: bool = True,
@@ -109,7 +114,9 @@ class Pump:
         self._detach, self._tee = detach, tee
         self._poll = select.poll()
         self._outputs: dict[int, tuple[str, int]] = {}
+        self.is_reader_gone = False
         self._exit_reader, self._exit_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._exit_lock = allocate_lock()
         self._poll.register(self._exit_reader, select.POLLIN)
         for descriptor, stream in ends.outputs:
             target, is_shown = (1, show_stdout) if stream == "stdout" else (2, show_stderr)
@@ -127,11 +134,13 @@ class Pump:
         self._poll.register(signals.fileno(), select.POLLIN)
 
     def notify_exit(self) -> None:
-        """The process has ended. Callable from any thread."""
-        os.write(self._exit_writer, b"x")
+        """The process has ended. Callable from any thread, at any time."""
+        with self._exit_lock:
+            if self._exit_writer >= 0:
+                os.write(self._exit_writer, b"x")
 
     def run(self) -> bool:
-        """Move bytes to the end; True if the user detached instead."""
+        """Move bytes to the end; True if the user left instead: by the detach keys, a signal, or by not reading any more."""
         has_exited = False
         while self._outputs or not has_exited:
             for descriptor, events in self._poll.poll():
@@ -142,10 +151,12 @@ class Pump:
                     self._on_exit()
                 elif descriptor in self._outputs:
                     self._copy_output(descriptor)
+                    if self.is_reader_gone:
+                        return True
                 elif self._signals is not None and descriptor == self._signals.fileno():
-                    for number in self._signals.take():
-                        if self._on_signal is not None:
-                            self._on_signal(number)
+                    verdicts = [self._on_signal(number) for number in self._signals.take()]
+                    if any(verdicts):
+                        return True
                 elif descriptor == self._stdin:
                     self._flush_stdin()
                 elif descriptor == 0 and self._read_user(events):
@@ -157,8 +168,10 @@ class Pump:
         self._close_stdin()
         for descriptor in list(self._outputs):
             self._end_output(descriptor)
-        for descriptor in (self._exit_reader, self._exit_writer):
-            os.close(descriptor)
+        with self._exit_lock:
+            writer, self._exit_writer = self._exit_writer, -1
+        os.close(self._exit_reader)
+        os.close(writer)
 
     def _copy_output(self, descriptor: int) -> None:
         stream, target = self._outputs[descriptor]
@@ -175,7 +188,7 @@ class Pump:
             try:
                 _write_all(target, chunk)
             except BrokenPipeError:
-                self._outputs[descriptor] = (stream, -1)  # nobody reads us any more: keep draining, so the container goes on
+                self.is_reader_gone = True
 
     def _end_output(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
