@@ -177,17 +177,35 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
     import json
 
     from pyctl.containerd.records import Container
-    from pyctl.ops.restoring import OPEN_STDIN_LABEL
-    from pyctl.ops.rootfs import RootFiles
-    from pyctl.spec.build import SpecFacts, build_spec
-    from pyctl.spec.cgroups import read_cgroup_facts
-    from pyctl.spec.initprocess import find_init
-    from pyctl.spec.labels import LabelFacts, annotations_for, build_labels
+    from pyctl.ops.rootfs import root_files
 
     snapshot: Snapshot = results["snapshot"]
-    options, facts = draft.options, draft.facts
+    facts = draft.facts
+    labels = _labels(session, draft, outcomes)
+    with root_files(snapshot.mounts, f"{session.paths.runtime_dir}/mnt/{facts.container_id}") as files:
+        spec = _spec(session, draft, labels, outcomes, files.read)
+    host.client.containers.create(
+        Container(
+            container_id=facts.container_id,
+            labels=labels,
+            image=draft.image.name,
+            runtime_name=facts.runtime,
+            runtime_options=_runtime_options(session, facts),
+            spec_json=json.dumps(spec, separators=(",", ":")).encode(),
+            snapshotter=draft.snapshotter,
+            snapshot_key=facts.container_id,
+        )
+    )
+    return snapshot
+
+
+def _labels(session: Session, draft: Draft, outcomes: list[MountOutcome]) -> dict[str, str]:
+    from pyctl.ops.restoring import OPEN_STDIN_LABEL
+    from pyctl.spec.labels import LabelFacts, build_labels
+
+    facts = draft.facts
     labels = build_labels(
-        options,
+        draft.options,
         draft.image.config,
         LabelFacts(
             namespace=session.namespace,
@@ -210,6 +228,23 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
     )
     if facts.open_stdin:
         labels[OPEN_STDIN_LABEL] = "true"
+    return labels
+
+
+def _spec(
+    session: Session,
+    draft: Draft,
+    labels: Mapping[str, str],
+    outcomes: list[MountOutcome],
+    read_file: Callable[[str], bytes | None],
+) -> dict[str, Any]:
+    """The OCI spec; what the kernel cannot do and Docker only warns about becomes a notice."""
+    from pyctl.spec.build import SpecFacts, build_spec
+    from pyctl.spec.cgroups import read_cgroup_facts
+    from pyctl.spec.initprocess import find_init
+    from pyctl.spec.labels import annotations_for
+
+    options, facts = draft.options, draft.facts
     files = shared_files(session, facts)
     init_source, init_path = find_init(options.init_binary) if options.init or options.init_binary else ("", "")
     warnings: list[str] = []
@@ -226,7 +261,7 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
             pid_namespace=draft.pid_namespace,
             ipc_namespace=draft.ipc_namespace,
             mounts=tuple(outcome.mount for outcome in outcomes),
-            read_file=RootFiles(snapshot.mounts).read,
+            read_file=read_file,
             cgroups=read_cgroup_facts(),
             cgroup_manager=session.settings.cgroup_manager,
             annotations=annotations_for(labels, options),
@@ -240,19 +275,7 @@ def _store(session: Session, draft: Draft, results: Mapping[str, Any], outcomes:
         warnings,
     )
     session.notices.extend(warnings)
-    host.client.containers.create(
-        Container(
-            container_id=facts.container_id,
-            labels=labels,
-            image=draft.image.name,
-            runtime_name=facts.runtime,
-            runtime_options=_runtime_options(session, facts),
-            spec_json=json.dumps(spec, separators=(",", ":")).encode(),
-            snapshotter=draft.snapshotter,
-            snapshot_key=facts.container_id,
-        )
-    )
-    return snapshot
+    return spec
 
 
 def _runtime_options(session: Session, facts: StartFacts) -> AnyValue | None:

@@ -51,7 +51,7 @@ def exec_(session: Session, request: ExecRequest) -> int:
         raise ConflictError(f"container {request.container} is paused, unpause the container before exec")
     if status is None or status.status != "running":
         raise ConflictError(f"container {container.container_id} is not running")
-    process = exec_process(session, container, request)
+    process = exec_process(container, request, status.pid)
     exec_id = f"exec-{os.urandom(32).hex()}"
     if request.detach:
         _start_detached(session, container.container_id, exec_id, process)
@@ -59,8 +59,8 @@ def exec_(session: Session, request: ExecRequest) -> int:
     return _attached(session, container.container_id, exec_id, process, request)
 
 
-def exec_process(session: Session, container: Container, request: ExecRequest) -> dict[str, Any]:
-    """The container's own process with what the request changes.
+def exec_process(container: Container, request: ExecRequest, pid: int) -> dict[str, Any]:
+    """The container's own process with what the request changes; ``pid`` is its init's.
 
     Raises:
         InvalidArgumentError: a malformed environment, or a user the image does not know (exit code 126, as in Docker).
@@ -87,10 +87,11 @@ def exec_process(session: Session, container: Container, request: ExecRequest) -
         from pyctl.ops.rootfs import RootFiles
         from pyctl.spec.users import resolve_user
         from pyctl_hookspecs.errors import InvalidArgumentError
+        from pyctl_hookspecs.process_mounts import OciMount
 
-        mounts = session.client.snapshots.mounts(container.snapshotter, container.snapshot_key)
+        root = OciMount(type="bind", source=f"/proc/{pid}/root")  # as the running container sees it
         try:
-            user = resolve_user(request.user, (), RootFiles(mounts).read)
+            user = resolve_user(request.user, (), RootFiles((root,)).read)
         except InvalidArgumentError as error:
             error.exit_code = 126
             raise

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import stat
-
-from pyctl_hookspecs.errors import UnsupportedError
+from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pyctl_hookspecs.process_mounts import OciMount
 
@@ -21,17 +20,31 @@ _MAX_LINKS = 40  # the kernel's own limit
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
+@contextmanager
+def root_files(mounts: Sequence[OciMount], directory: str) -> Iterator[RootFiles]:
+    """The files of any snapshot: looked up in its layers where that is possible, otherwise mounted at ``directory``.
+
+    May only be used in a thread that ends soon (see ``mounted``).
+    """
+    if is_plain(mounts):
+        yield RootFiles(mounts)
+        return
+    from pyctl.ops.mounting import mounted
+    from pyctl_hookspecs.process_mounts import OciMount
+
+    with mounted(mounts, directory) as path:
+        yield RootFiles((OciMount(type="bind", source=path),))
+
+
+def is_plain(mounts: Sequence[OciMount]) -> bool:
+    """Is this what the overlayfs and native snapshotters hand out?"""
+    return len(mounts) == 1 and mounts[0].type in ("overlay", "bind")
+
+
 class RootFiles:
-    """The files of a snapshot, topmost layer first."""
+    """The files of a snapshot, topmost layer first; its mounts must be ``is_plain``."""
 
     def __init__(self, mounts: Sequence[OciMount]) -> None:
-        """Understands what the overlayfs and native snapshotters hand out.
-
-        Raises:
-            UnsupportedError: another kind of mount.
-        """
-        if len(mounts) != 1 or mounts[0].type not in ("overlay", "bind"):
-            raise UnsupportedError(f"cannot look into a root file system of type {mounts[0].type if mounts else 'none'}")
         mount = mounts[0]
         if mount.type == "bind":
             self._layers = [mount.source]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from pyctl.ops.starting import StartFacts, TaskStreams, plan_networks, spec_namespace, start_steps
+from pyctl.ops.choosing_streams import attach_choice, choose_streams, new_foreground, opener
+from pyctl.ops.starting import plan_networks, spec_namespace, start_steps
 from pyctl_hookspecs.errors import PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from pyctl.containerd.records import Container
@@ -111,13 +112,13 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
     facts = draft.facts
     streams, attachment = choose_streams(session, facts, draft.log_uri, attach_choice(options), detach=options.detach)
     is_watched = _is_watched(options)
-    foreground, tee = _foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
+    foreground, tee = new_foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
     with leased(session) as host:
         starting = start_steps(
             session, facts, networks, streams,
             rootfs=_new_rootfs,
             needs=("container", "files"),
-            prepare_io=_opener(session, facts.container_id, streams, foreground),
+            prepare_io=opener(session, facts.container_id, streams, foreground),
             before_start=foreground.before_start if foreground else None,
             watch_exit=is_watched,
             pid_file=options.pidfile,
@@ -154,11 +155,11 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     networks = plan_networks(session, facts)
     container = with_current_namespaces(session, container, spec_namespace(networks))
     streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
-    foreground, tee = _foreground(session, container_id, streams, attachment, log_driver, log_options)
+    foreground, tee = new_foreground(session, container_id, streams, attachment, log_driver, log_options)
     steps = start_steps(
         session, facts, networks, streams,
         rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
-        prepare_io=_opener(session, facts.container_id, streams, foreground),
+        prepare_io=opener(session, facts.container_id, streams, foreground),
         before_start=foreground.before_start if foreground else None,
         watch_exit=True,
         pid_file=container.labels.get("nerdctl/pid-file", ""),
@@ -167,89 +168,6 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     if foreground is None:
         return RunResult(container_id=container_id, detached=True)
     return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
-
-
-def attach_choice(options: ContainerOptions) -> Attachment | None:
-    """Which streams ``run`` shows; None when it is detached."""
-    from pyctl.ops.foreground import Attachment
-    from pyctl_hookspecs.errors import InvalidArgumentError
-
-    if options.detach:
-        return None
-    wanted = [word.lower() for word in options.attach]
-    for word in wanted:
-        if word not in ("stdin", "stdout", "stderr"):
-            raise InvalidArgumentError(
-                f'invalid argument "{word}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR', exit_code=125
-            )
-    return Attachment(
-        stdin=options.interactive and (not wanted or "stdin" in wanted),
-        stdout=not wanted or "stdout" in wanted,
-        stderr=not wanted or "stderr" in wanted,
-        tty=options.tty,
-        sig_proxy=options.sig_proxy,
-        detach_keys=options.detach_keys,
-    )
-
-
-def choose_streams(
-    session: Session, facts: StartFacts, log_uri: str, attachment: Attachment | None, *, detach: bool
-) -> tuple[TaskStreams, Attachment | None]:
-    """FIFOs for a foreground container; the log URI for a detached one, with a FIFO for whoever attaches to its terminal."""
-    from pyctl.ops.streams import fifo_paths
-
-    directory = session.paths.fifo_dir(facts.container_id)
-    if detach or attachment is None:
-        if facts.open_stdin:
-            return _attachable_streams(session, facts, log_uri, directory), None
-        uri = "" if log_uri == "none" else log_uri
-        return TaskStreams(stdout=uri, stderr="" if facts.terminal else uri), None
-    paths = fifo_paths(directory, stdin=attachment.stdin, stderr=not facts.terminal)
-    return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory), attachment
-
-
-def _attachable_streams(session: Session, facts: StartFacts, log_uri: str, directory: str) -> TaskStreams:
-    """A detached container whose standard input stays open for whoever attaches."""
-    from pyctl import keeper
-    from pyctl.ops.streams import fifo_paths
-
-    if not facts.terminal:
-        paths = fifo_paths(directory, stdin=True, stderr=True)
-        return TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory)
-    if log_uri == "none":  # a shim with an input and no output hangs; the keeper reads it and keeps nothing
-        where = session.paths
-        log_uri = keeper.log_uri(where.data_root, where.data_store, runtime_dir=where.runtime_dir)
-    return TaskStreams(stdin=f"{directory}/stdin", stdout=log_uri, directory=directory)
-
-
-def _foreground(
-    session: Session,
-    container_id: str,
-    streams: TaskStreams,
-    attachment: Attachment | None,
-    log_driver: str,
-    log_options: Sequence[tuple[str, str]],
-) -> tuple[Foreground | None, list[LogTee]]:
-    """The user's end, and the log it writes once the state directory exists (an empty list until then, or for good)."""
-    if attachment is None:
-        return None, []
-    from pyctl.ops.foreground import Foreground
-    from pyctl_hookspecs.logging import LogRequest
-
-    state_dir = session.paths.state_dir(container_id)
-    request = LogRequest(container_id=container_id, state_dir=state_dir, driver=log_driver, options=tuple(log_options))
-    route = session.hooks.route_logs(request)
-    tees: list[LogTee] = []
-
-    def tee(stream: str, chunk: bytes) -> None:
-        from pyctl.ops.logtee import LogTee
-
-        if not tees:
-            tees.append(LogTee(state_dir, route))
-        tees[0](stream, chunk)
-
-    foreground = Foreground(session, container_id, streams, attachment, tee=tee if route.keeps else None)
-    return foreground, tees
 
 
 @contextmanager
@@ -273,31 +191,6 @@ def _blame_engine(error: BaseException) -> None:
 def _is_watched(options: ContainerOptions) -> bool:
     """Does the keeper deal with the exit? Otherwise this command does."""
     return options.detach or options.restart not in ("", "no")
-
-
-def _opener(
-    session: Session, container_id: str, streams: TaskStreams, foreground: Foreground | None
-) -> Callable[[], None] | None:
-    """Makes the FIFOs and gives them somebody at the other end; None when there are none."""
-    if foreground is not None:
-        return foreground.open
-    if not streams.directory:
-        return None
-    from pyctl.ops.streams import FifoPaths, make_fifos
-
-    is_terminal = not streams.stderr
-    paths = FifoPaths(
-        stdin=streams.stdin, stdout="" if is_terminal else streams.stdout, stderr="" if is_terminal else streams.stderr
-    )
-
-    def make() -> None:
-        make_fifos(paths)
-        if not is_terminal:
-            from pyctl.ops.logger import start_logger
-
-            start_logger(session, container_id, paths)
-
-    return make
 
 
 def _nothing() -> None:

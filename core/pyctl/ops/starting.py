@@ -137,46 +137,11 @@ def start_steps(
     With ``watch_exit`` the keeper deals with the exit, otherwise the caller does.
     """
     container_id = facts.container_id
-    steps: list[Step] = []
-    network_names: list[str] = []
-    is_pinned = planned[0].intent.namespace == "pinned"
-    netns_path = session.paths.netns(container_id)
-    if is_pinned:
-        steps.append(
-            Step(
-                name="netns",
-                says=f"pin a network namespace at {netns_path}",
-                provider="core/netns",
-                undo_token=netns_path,
-                do=lambda _: _pin(netns_path),
-            )
-        )
-    for index, network in enumerate(planned):
-        name = f"network-{index}"
-        network_names.append(name)
-        steps.append(
-            Step(
-                name=name,
-                says=network.intent.says,
-                provider=f"network/{network.driver}",
-                undo_token=network.intent.undo_token,
-                late=network.intent.late,
-                needs=("netns",) if is_pinned else (),
-                do=_connect(session, network),
-            )
-        )
-    steps.append(
-        Step(
-            name="hosts",
-            says="enter the container's addresses for its peers",
-            provider="core/hosts",
-            undo_token=container_id,
-            needs=(*network_names, *(n for n in needs if n == "files")),
-            do=lambda results: _enter(session, facts, planned, [results[n] for n in network_names]),
-        )
-    )
+    steps = _network_steps(session, facts, planned, after=tuple(n for n in needs if n == "files"))
+    before_task = [*needs, *(step.name for step in steps if step.name == "netns")]
     if prepare_io is not None:
         opening = prepare_io
+        before_task.append("streams")
         steps.append(
             Step(
                 name="streams",
@@ -186,21 +151,9 @@ def start_steps(
                 do=lambda _: opening(),
             )
         )
-    before_task = [*needs, *(["netns"] if is_pinned else [])]
     if facts.shm_bytes:
-        from pyctl.ops.sharing import mount_shm, shm_directory
-
-        shm_path = shm_directory(session, container_id)
         before_task.append("shm")
-        steps.append(
-            Step(
-                name="shm",
-                says=f"mount shared memory at {shm_path}",
-                provider="core/shm",
-                undo_token=shm_path,
-                do=lambda _: mount_shm(shm_path, facts.shm_bytes),
-            )
-        )
+        steps.append(_shm_step(session, facts))
     steps.append(_task_step(session, facts, streams, rootfs, tuple(before_task)))
     steps.append(
         Step(
@@ -225,6 +178,62 @@ def start_steps(
             )
         )
     return tuple(steps)
+
+
+def _network_steps(
+    session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...], *, after: tuple[str, ...]
+) -> list[Step]:
+    """Pin the namespace if the drivers want one, connect it to every network, and tell the peers."""
+    steps: list[Step] = []
+    is_pinned = planned[0].intent.namespace == "pinned"
+    if is_pinned:
+        netns_path = session.paths.netns(facts.container_id)
+        steps.append(
+            Step(
+                name="netns",
+                says=f"pin a network namespace at {netns_path}",
+                provider="core/netns",
+                undo_token=netns_path,
+                do=lambda _: _pin(netns_path),
+            )
+        )
+    names = tuple(f"network-{index}" for index in range(len(planned)))
+    steps.extend(
+        Step(
+            name=name,
+            says=network.intent.says,
+            provider=f"network/{network.driver}",
+            undo_token=network.intent.undo_token,
+            late=network.intent.late,
+            needs=("netns",) if is_pinned else (),
+            do=_connect(session, network),
+        )
+        for name, network in zip(names, planned, strict=True)
+    )
+    steps.append(
+        Step(
+            name="hosts",
+            says="enter the container's addresses for its peers",
+            provider="core/hosts",
+            undo_token=facts.container_id,
+            needs=(*names, *after),
+            do=lambda results: _enter(session, facts, planned, [results[name] for name in names]),
+        )
+    )
+    return steps
+
+
+def _shm_step(session: Session, facts: StartFacts) -> Step:
+    from pyctl.ops.sharing import mount_shm, shm_directory
+
+    path = shm_directory(session, facts.container_id)
+    return Step(
+        name="shm",
+        says=f"mount shared memory at {path}",
+        provider="core/shm",
+        undo_token=path,
+        do=lambda _: mount_shm(path, facts.shm_bytes),
+    )
 
 
 def _watch(session: Session, container_id: str) -> None:
@@ -295,7 +304,7 @@ def _task_step(
         provider=f"task/{provider}",
         undo_token=intent.undo_token,
         late=intent.late,
-        needs=(*needs, *(["streams"] if streams.directory else [])),
+        needs=needs,
         do=lambda results: _create(session, provider, request, rootfs(results), intent.undo_token),
     )
 
