@@ -49,7 +49,7 @@ class Journal:
         """
         self.path = path
         self._owns_directory = owns_directory
-        self._file = _open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
+        self._file = open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
 
     @classmethod
     def take(cls, path: str, *, owns_directory: bool = False) -> Journal | None:
@@ -57,7 +57,7 @@ class Journal:
         journal = cls.__new__(cls)
         journal.path, journal._owns_directory = path, owns_directory
         try:
-            journal._file = _open_locked(path, 0, 0)
+            journal._file = open_locked(path, 0, 0)
         except FileNotFoundError:
             return None
         return journal
@@ -96,8 +96,15 @@ class Journal:
         os.write(self._file, json.dumps(fields, separators=(",", ":")).encode() + b"\n")
 
 
-def _open_locked(path: str, create: int, how: int) -> int:
-    """Open and lock what stands at ``path`` now: one that was unlinked while we waited is not it any more."""
+def open_locked(path: str, create: int, how: int) -> int:
+    """Open and lock what stands at ``path`` now: one that was unlinked while we waited is not it any more.
+
+    ``create`` is ``O_CREAT`` or 0, ``how`` is ``LOCK_NB`` or 0. Returns a descriptor; closing it lets go.
+
+    Raises:
+        FileNotFoundError: nothing is there, and it was not to be created.
+        BlockingIOError: somebody holds it, with ``LOCK_NB``.
+    """
     while True:
         file = os.open(path, create | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:

@@ -6,9 +6,11 @@ the note when the plan is complete or undone. So any later command sees at a gla
 
 from __future__ import annotations
 
+import fcntl
 import os
 from contextlib import contextmanager
 
+from pyctl.lifecycle.journal import open_locked
 from pyctl.ops.ending import state_of
 
 TYPE_CHECKING = False
@@ -21,20 +23,24 @@ if TYPE_CHECKING:
 
 @contextmanager
 def pending(session: Session, container_id: str) -> Iterator[None]:
-    """Note that this container's plan is being carried out; the note outlives us only if we are killed."""
+    """Note that this container's plan is being carried out, and be the only one who does.
+
+    The note is locked while we live: whoever can lock it knows that its owner is gone.
+    """
     directory = _directory(session)
     path = f"{directory}/{container_id}"
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        note = open_locked(path, os.O_CREAT, 0)
     except FileNotFoundError:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        note = open_locked(path, os.O_CREAT, 0)
     try:
         yield
     finally:
         state = state_of(session, container_id)
         if not _is_unfinished(state.create_journal) and not _is_unfinished(state.start_journal):
             _forget(path)
+        os.close(note)
 
 
 def undo_abandoned(session: Session) -> list[str]:
@@ -55,14 +61,30 @@ def undo_abandoned(session: Session) -> list[str]:
 
 def undo_container(session: Session, container_id: str) -> list[str]:
     """Undo one container's unfinished plans, if nobody carries them out any more."""
+    path = f"{_directory(session)}/{container_id}"
+    try:
+        note = open_locked(path, 0, fcntl.LOCK_NB)
+    except BlockingIOError:
+        return []
+    except FileNotFoundError:
+        note = -1
+    try:
+        lines = _undo_unfinished(session, container_id)
+        _forget(path)
+        return lines
+    finally:
+        if note >= 0:
+            os.close(note)
+
+
+def _undo_unfinished(session: Session, container_id: str) -> list[str]:
     from pyctl.lifecycle.journal import is_owned
     from pyctl.lifecycle.recover import undo_plan
     from pyctl.ops.undo import undoer
 
     state = state_of(session, container_id)
-    journals = (state.start_journal, state.create_journal)
-    if any(is_owned(journal) for journal in journals):
-        return []
+    if is_owned(state.start_journal) or is_owned(state.create_journal):
+        return []  # being undone by somebody
     lines: list[str] = []
     errors: list[BaseException] = []
     creation_failed = _is_unfinished(state.create_journal)
@@ -77,7 +99,6 @@ def undo_container(session: Session, container_id: str) -> list[str]:
     if creation_failed:
         session.names.sweep()
     _drop_empty(state)
-    _forget(f"{_directory(session)}/{container_id}")
     return lines
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 
 from pyctl.ops.choosing_streams import attach_choice, choose_streams, new_foreground, opener
 from pyctl.ops.starting import plan_networks, spec_namespace, start_steps
-from pyctl_hookspecs.errors import PyctlError
+from pyctl_hookspecs.errors import ConflictError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pyctl_hookspecs.resolve_image import PullProgress
 
     Progress = Callable[[PullProgress], None]
+
+
+class StartedElsewhereError(ConflictError):
+    """Two commands started one container at once; for a detached start that is success."""
 
 
 class RunResult(Record):
@@ -164,7 +169,11 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         watch_exit=True,
         pid_file=container.labels.get("nerdctl/pid-file", ""),
     )  # fmt: skip
-    _carry_out(session, container_id, "start", start=steps, foreground=foreground)
+    try:
+        _carry_out(session, container_id, "start", start=steps, foreground=foreground)
+    except StartedElsewhereError:
+        if foreground is not None:
+            raise
     if foreground is None:
         return RunResult(container_id=container_id, detached=True)
     return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
@@ -228,6 +237,8 @@ def _carry_out(
     try:
         with cancelling(session.cancel.set), pending(session, container_id):
             state.make()
+            if not create and os.path.exists(state.start_journal):
+                raise StartedElsewhereError(f"container {container_id} was started by another command just now")
             chapters = []
             if create:
                 chapters.append(Chapter(journal=Journal(state.create_journal, owns_directory=True), steps=create))
