@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import NotFoundError, PyctlError
+from pyctl_hookspecs.errors import NotFoundError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -174,8 +174,3 @@ def exited(session: Session, container_id: str) -> float | None:
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
     return None if container_is_gone else restart_delay(session, container)
-
-
-def first_line(error: BaseException) -> str:
-    """An error as one phrase, for lists of failures."""
-    return str(error) if isinstance(error, PyctlError) else repr(error)
