@@ -67,6 +67,34 @@ def test_an_exit_is_told_with_its_code_and_times(pyctl: Any, make: Callable[...,
     assert pyctl("ps", "-aq", "--filter", "exited=0").out == ""
 
 
+@pytest.mark.parametrize("place", [(), ("--cgroup-parent", "/pyctl-test")], ids=["usual", "parent"])
+@pytest.mark.parametrize("way", [(), ("-d",)], ids=["foreground", "detached"])
+def test_a_run_that_memory_ran_out_for_says_so(
+    pyctl: Any, make: Callable[..., str], busybox: str, name: str, way: tuple[str, ...], place: tuple[str, ...]
+) -> None:
+    hungry = ("sh", "-c", "test -e /fed && exit 0; touch /fed; exec dd if=/dev/zero of=/dev/null bs=64M count=1")
+    make("create", "--name", name, "--network", "none", "-m", "16m", *place, busybox, *hungry)
+    pyctl("start", *(() if way else ("-a",)), name, ok=False)
+    assert pyctl("wait", name).out == "137"
+    state = _inspect(pyctl, name)["State"]
+    assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("exited", 137, True)
+    pyctl("start", "-a", name)
+    assert _inspect(pyctl, name)["State"]["OOMKilled"] is False
+
+
+def test_a_running_container_says_that_memory_ran_out_for_one_of_its_processes(
+    pyctl: Any, make: Callable[..., str], busybox: str, name: str
+) -> None:
+    eater = "dd if=/dev/zero of=/dev/null bs=64M count=1; touch /over; exec sleep 600"
+    make("run", "-d", "--name", name, "--network", "none", "-m", "16m", busybox, "sh", "-c", eater)
+    pyctl("exec", name, "sh", "-c", "until [ -e /over ]; do sleep 0.05; done")
+    state = _inspect(pyctl, name)["State"]
+    assert (state["Status"], state["ExitCode"], state["OOMKilled"]) == ("running", 0, True)
+    pyctl("kill", name)
+    pyctl("wait", name)
+    assert _inspect(pyctl, name)["State"]["OOMKilled"] is True
+
+
 def test_pausing_shows(pyctl: Any, make: Callable[..., str], busybox: str, engine: Any) -> None:
     container_id = make("run", "-d", "--network", "none", busybox, "sleep", "600")
     engine.ctr("task", "pause", container_id)

@@ -52,13 +52,41 @@ def finish_run(session: Session, container_id: str) -> list[BaseException]:
 
 
 def record_exit(session: Session, state: StateDir, container_id: str) -> None:
-    """Keep exit code and time on disk: containerd 2.x forgets them when it restarts."""
+    """Keep on disk how it ended: containerd 2.x forgets code and time when it restarts, and an OOM at once."""
     from pyctl.ops.tasks import find_task
     from pyctl.state.containers import ExitRecord
 
     status = find_task(session.client, container_id)
-    if status is not None and status.status == "stopped" and state.exists():
-        state.save_exit(ExitRecord(exit_code=status.exit_status, exited_at=status.exited_at))
+    if status is None or status.status != "stopped" or not state.exists():
+        return
+    kills = _oom_kills(session, container_id)
+    if kills is None:  # somebody else deletes the task at this moment, and knew more than we do
+        recorded = state.exit()
+        if recorded is not None and recorded.exited_at == status.exited_at:
+            return
+    state.save_exit(ExitRecord(exit_code=status.exit_status, exited_at=status.exited_at, oom_killed=bool(kills)))
+
+
+def _oom_kills(session: Session, container_id: str) -> int | None:
+    from pyctl.spec.cgroups import cgroups_path, oom_kills
+
+    usual = cgroups_path(container_id, session.namespace, "", session.settings.cgroup_manager)
+    kills = oom_kills(usual)
+    if kills is not None:
+        return kills
+    try:
+        container = session.client.containers.get(container_id)
+    except NotFoundError:
+        return None
+    return oom_kills(group_of(container))
+
+
+def group_of(container: Container) -> str:
+    """``linux.cgroupsPath`` of a container, empty if it has none."""
+    import json
+
+    spec = json.loads(container.spec_json or "{}")
+    return str((spec.get("linux") or {}).get("cgroupsPath") or "")
 
 
 def remove_container(session: Session, container: Container, choice: RemovalChoice) -> None:

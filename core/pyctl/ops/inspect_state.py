@@ -31,6 +31,7 @@ class ContainerState(Record):
     exit_code: int = 0
     started_at: str = ""
     finished_at: str = ""
+    oom_killed: bool = False
     health: str = ""
 
     @property
@@ -47,22 +48,25 @@ def quick_status(task: TaskStatus | None) -> str:
 def read_state(container: Container, task: TaskStatus | None, state: StateDir, *, for_list: bool = False) -> ContainerState:
     """The whole state; reads a small file or two.
 
-    ``for_list`` leaves out when an ended run had started, which no list shows.
+    ``for_list`` leaves out what no list shows: when an ended run had started, and whether memory ran out.
     """
     labels = container.labels
     health = health_of(labels)
     status = quick_status(task)
     if task is not None and status in ("running", "paused"):
         started_at = state.started_at() or process_start(task.pid)
-        return ContainerState(status=status, pid=task.pid, started_at=started_at, health=health)
+        oom_killed = not for_list and _has_oom(container)
+        return ContainerState(status=status, pid=task.pid, started_at=started_at, oom_killed=oom_killed, health=health)
     if status:
         return ContainerState(status=status, health=health)
     record = state.exit() if task is None else None
     started_at = "" if for_list and (task or record) else state.started_at()
+    oom_killed = False
     if task is not None:
         exit_code, finished_at = task.exit_status, task.exited_at
+        oom_killed = not for_list and _has_oom(container)
     elif record is not None:
-        exit_code, finished_at = record.exit_code, record.exited_at
+        exit_code, finished_at, oom_killed = record.exit_code, record.exited_at, record.oom_killed
     elif started_at:
         exit_code, finished_at = LOST_EXIT_CODE, ""
     else:
@@ -72,8 +76,16 @@ def read_state(container: Container, task: TaskStatus | None, state: StateDir, *
         exit_code=exit_code,
         started_at=started_at,
         finished_at=finished_at,
+        oom_killed=oom_killed,
         health=health,
     )
+
+
+def _has_oom(container: Container) -> bool:
+    from pyctl.ops.ending import group_of
+    from pyctl.spec.cgroups import oom_kills
+
+    return bool(oom_kills(group_of(container)))
 
 
 def health_of(labels: Mapping[str, str]) -> str:

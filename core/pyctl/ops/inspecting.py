@@ -126,7 +126,7 @@ def _state(facts: ContainerFacts) -> dict[str, Any]:
         "Running": state.is_running,
         "Paused": state.status == "paused",
         "Restarting": state.status == "restarting",
-        "OOMKilled": False,  # containerd tells of it once, in an event, and keeps no memory of it
+        "OOMKilled": state.oom_killed,
         "Dead": state.status == "dead",
         "Pid": state.pid,
         "ExitCode": state.exit_code,

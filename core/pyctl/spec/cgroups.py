@@ -65,3 +65,38 @@ def cgroups_path(container_id: str, namespace: str, parent: str, manager: str) -
     if parent:
         return os.path.join("/", parent, container_id)
     return f"/{namespace}/{container_id}"
+
+
+def oom_kills(path: str, root: str = "/sys/fs/cgroup") -> int | None:
+    """How many processes of a container the kernel has killed for want of memory; None once its group is gone.
+
+    ``path`` is its ``linux.cgroupsPath``. The group stays until the task is deleted, so this can be asked after the exit.
+    """
+    below = _below(path)
+    if not below:
+        return None
+    for file_name in (f"{root}/memory/{below}/memory.oom_control", f"{root}/{below}/memory.events"):
+        try:
+            descriptor = os.open(file_name, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # the other version's
+        try:
+            lines = os.read(descriptor, 4096).split(b"\n")
+        except OSError:  # taken away between the two calls
+            return None
+        finally:
+            os.close(descriptor)
+        return next((int(line[9:]) for line in lines if line.startswith(b"oom_kill ")), 0)
+    return None
+
+
+def _below(path: str) -> str:
+    """Where a ``linux.cgroupsPath`` is below a hierarchy's mount point; empty for none."""
+    where, colon, rest = path.partition(":")
+    if not colon:
+        return path.strip("/")
+    prefix, _, container_id = rest.partition(":")
+    # systemd nests slices: a-b.slice is in a.slice.
+    words = where.removesuffix(".slice").split("-")
+    slices = [f"{'-'.join(words[: count + 1])}.slice" for count in range(len(words))] if where != "-.slice" else []
+    return "/".join([*slices, f"{prefix}-{container_id}.scope"])

@@ -22,10 +22,14 @@ _MAX_BYTES = 4096
 
 
 class ExitRecord(Record):
-    """How a container's last run ended. ``exited_at`` is RFC 3339 UTC."""
+    """How a container's last run ended. ``exited_at`` is RFC 3339 UTC.
+
+    ``oom_killed``: the kernel killed a process of it for want of memory, not always its first one.
+    """
 
     exit_code: int
     exited_at: str
+    oom_killed: bool = False
 
 
 class StateDir:
