@@ -57,6 +57,10 @@ def loaded_by(*argv: str) -> set[str]:
         "parse_command_line(sys.argv[1:])\n"
         "print('\\n'.join(set(sys.modules) - before))\n"
     )
+    return output_of(program, *argv)
+
+
+def output_of(program: str, *argv: str) -> set[str]:
     environment = {"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run(
         [sys.executable, "-S", "-c", program, *argv], capture_output=True, text=True, check=True, env=environment
@@ -75,3 +79,16 @@ def test_a_command_loads_what_it_may_and_nothing_else(argv: tuple[str, ...]) -> 
 @pytest.mark.parametrize("argv", [(), ("run", "--help"), ("container",), ("help", "ps")], ids=" ".join)
 def test_help_costs_neither_typer_nor_rich(argv: tuple[str, ...]) -> None:
     assert loaded_by(*argv) & {"typer", "click", "rich", "pydantic", "pluggy", "grpc"} == set()
+
+
+def test_talking_to_containerd_costs_neither_grpc_nor_protobuf() -> None:
+    program = (
+        "import sys\n"
+        "from pyctl.containerd import unix_transport\n"
+        "from pyctl.containerd.client import Client\n"
+        "client = Client('/nowhere', 'default')\n"
+        "for service in 'namespaces containers images content snapshots diff tasks leases events'.split():\n"
+        "    getattr(client, service)\n"
+        "print('\\n'.join(sys.modules))\n"
+    )
+    assert output_of(program) & {"grpc", "google", "google.protobuf", "typing", "re", "enum", "json", "pluggy"} == set()

@@ -7,8 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeVar
 
-    from google.protobuf.message import Message
-
+    from pyctl.containerd.message import Message
     from pyctl.containerd.transport import Pending, Stream, Transport
 
     R = TypeVar("R", bound=Message)

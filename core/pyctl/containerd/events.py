@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from pyctl.containerd.calls import Calls
+    from pyctl.containerd.message import Message
     from pyctl.containerd.transport import Stream
 
 _SERVICE = "/containerd.services.events.v1.Events/"
@@ -74,10 +75,10 @@ def decode(envelope: events_pb2.Envelope) -> Event:
     """An unknown kind of event keeps its topic and type, and nothing else."""
     type_url = envelope.event.type_url
     facts: dict[str, Any] = {}
-    kind = events_pb2.DESCRIPTOR.message_types_by_name.get(type_url.rpartition(".")[2])
-    if kind is not None and type_url == (_IMAGES if kind.name.startswith("Image") else "containerd.events.") + kind.name:
-        message: Any = getattr(events_pb2, kind.name).FromString(envelope.event.value)
-        facts = _facts(message)
+    name = type_url.rpartition(".")[2]
+    kind = getattr(events_pb2, name, None)
+    if kind is not None and type_url == (_IMAGES if name.startswith("Image") else "containerd.events.") + name:
+        facts = _facts(kind.FromString(envelope.event.value))
     return Event(
         topic=envelope.topic,
         timestamp=time_text(envelope.timestamp),
@@ -87,10 +88,10 @@ def decode(envelope: events_pb2.Envelope) -> Event:
     )
 
 
-def _facts(message: Any) -> dict[str, Any]:
+def _facts(message: Message) -> dict[str, Any]:
     """The fields an ``Event`` has room for, whichever of them this message carries."""
-    fields = {field.name: value for field, value in message.ListFields()}
-    is_task = "container_id" in message.DESCRIPTOR.fields_by_name
+    fields = message.set_fields()
+    is_task = any(name == "container_id" for name, _, _ in message.FIELDS.values())
     facts: dict[str, Any] = {}
     for name in ("pid", "exit_status", "image", "snapshotter", "exec_id"):
         if name in fields:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeVar
 
-    from google.protobuf.message import Message
-
     from pyctl.containerd.calls import Calls
+    from pyctl.containerd.message import Message
     from pyctl.containerd.records import TaskMetrics
     from pyctl.containerd.transport import Pending
     from pyctl_hookspecs.process_mounts import OciMount
@@ -251,7 +250,7 @@ def runc_options_in(options: AnyValue | None) -> Mapping[str, str | int | bool]:
     if options is None or options.type_url != RUNC_OPTIONS_TYPE:
         return {}
     message = tasks_pb2.RuncOptions.FromString(options.value)
-    return {field.name: value for field, value in message.ListFields()}
+    return dict(message.set_fields())
 
 
 def _status(process: tasks_pb2.Process) -> TaskStatus:

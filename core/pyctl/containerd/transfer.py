@@ -17,9 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from google.protobuf.message import Message
-
     from pyctl.containerd.calls import Calls
+    from pyctl.containerd.message import Message
     from pyctl.containerd.transport import Stream
 
 _TRANSFER = "/containerd.services.transfer.v1.Transfer/Transfer"

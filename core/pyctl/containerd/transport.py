@@ -7,7 +7,7 @@ unary calls can take its place without the services noticing.
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import Generic, TypeVar  # the protobuf runtime has loaded it already
+from typing import Generic, TypeVar  # grpc loads it anyway
 
 from pyctl.containerd import dial, errors
 from pyctl_hookspecs.errors import UnavailableError
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, Self
 
     import grpc
-    from google.protobuf.message import Message
 
+    from pyctl.containerd.message import Message
     from pyctl_hookspecs.errors import PyctlError
 
     R = TypeVar("R", bound=Message)

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from _thread import allocate_lock
 from time import monotonic
-from typing import Generic, TypeVar  # the protobuf runtime has loaded it already
 
 from pyctl.containerd import dial, errors
 from pyctl.containerd.h2 import Connection, StreamError, message_body, request_headers
 from pyctl_hookspecs.errors import PyctlError, UnavailableError
 
-R_co = TypeVar("R_co", covariant=True)
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self
+    from typing import Any, Self, TypeVar
 
-    from google.protobuf.message import Message
-
+    from pyctl.containerd.message import Message
     from pyctl.containerd.transport import About, GrpcTransport, Metadata, Stream
 
     R = TypeVar("R", bound=Message)
@@ -48,12 +44,12 @@ class UnixTransport:
         with self._call(method, request, metadata, about, timeout_s) as call:
             return _only(call, reply, about)
 
-    def start_unary(self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About) -> _Pending[R]:
+    def start_unary(self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About) -> _Pending:
         return _Pending(self._call(method, request, metadata, about, None), reply, about)
 
     def server_stream(
         self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
-    ) -> _Stream[R]:
+    ) -> _Stream:
         return _Stream(self._call(method, request, metadata, about, timeout_s), reply)
 
     def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> Stream[R]:
@@ -205,21 +201,21 @@ def _only(call: _Call, reply: type[R], about: About) -> R:
     return reply.FromString(found[0])
 
 
-class _Pending(Generic[R_co]):
+class _Pending:
     """A call somebody waits for in a thread of its own, so that others can do something else or cancel it."""
 
-    def __init__(self, call: _Call, reply: type[R_co], about: About) -> None:
+    def __init__(self, call: _Call, reply: type[Message], about: About) -> None:
         import threading
 
         self._call, self._reply, self._about = call, reply, about
-        self._answer: R_co | None = None
+        self._answer: Message | None = None
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._lock = allocate_lock()
         self._over = threading.Event()
         threading.Thread(target=self._wait, name="call", daemon=True).start()
 
-    def result(self, timeout_s: float | None = None) -> R_co:
+    def result(self, timeout_s: float | None = None) -> Any:
         if not self._over.wait(timeout_s):
             raise TimeoutError
         if self._error is not None:
@@ -243,7 +239,7 @@ class _Pending(Generic[R_co]):
     def _wait(self) -> None:
         try:
             with self._call as call:
-                self._answer = _only(call, self._reply, self._about)  # type: ignore[type-var]
+                self._answer = _only(call, self._reply, self._about)
         except PyctlError as error:
             self._error = error
         with self._lock:
@@ -253,17 +249,17 @@ class _Pending(Generic[R_co]):
             callback()
 
 
-class _Stream(Generic[R_co]):
-    def __init__(self, call: _Call, reply: type[R_co]) -> None:
+class _Stream:
+    def __init__(self, call: _Call, reply: type[Message]) -> None:
         self._call, self._reply = call, reply
         self._messages = call.messages()
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> R_co:
+    def __next__(self) -> Any:
         try:
-            return self._reply.FromString(next(self._messages))  # type: ignore[attr-defined, no-any-return]
+            return self._reply.FromString(next(self._messages))
         except StopIteration:
             self._call.end()
             raise

@@ -147,17 +147,21 @@ def metric(type_url: str, message: Any) -> tasks_pb2.Metric:
 
 
 def test_both_cgroup_versions_have_one_shape() -> None:
-    v1 = cgroups1_pb2.Metrics()
-    v1.cpu.usage.total = 5000
-    v1.memory.usage.usage, v1.memory.usage.limit, v1.memory.total_inactive_file = 100, 9223372036854771712, 30
-    v1.pids.current = 2
-    for op, value in (("Read", 10), ("Write", 20), ("Sync", 30)):
-        v1.blkio.io_service_bytes_recursive.add(op=op, value=value)
-    v2 = cgroups2_pb2.Metrics()
-    v2.cpu.usage_usec = 5
-    v2.memory.usage, v2.memory.usage_limit, v2.memory.inactive_file = 100, 2**64 - 1, 30
-    v2.pids.current = 2
-    v2.io.usage.add(rbytes=10, wbytes=20)
+    blocks = [cgroups1_pb2.BlkIOEntry(op=op, value=value) for op, value in (("Read", 10), ("Write", 20), ("Sync", 30))]
+    v1 = cgroups1_pb2.Metrics(
+        cpu=cgroups1_pb2.CPUStat(usage=cgroups1_pb2.CPUUsage(total=5000)),
+        memory=cgroups1_pb2.MemoryStat(
+            usage=cgroups1_pb2.MemoryEntry(usage=100, limit=9223372036854771712), total_inactive_file=30
+        ),
+        pids=cgroups1_pb2.PidsStat(current=2),
+        blkio=cgroups1_pb2.BlkIOStat(io_service_bytes_recursive=blocks),
+    )
+    v2 = cgroups2_pb2.Metrics(
+        cpu=cgroups2_pb2.CPUStat(usage_usec=5),
+        memory=cgroups2_pb2.MemoryStat(usage=100, usage_limit=2**64 - 1, inactive_file=30),
+        pids=cgroups2_pb2.PidsStat(current=2),
+        io=cgroups2_pb2.IOStat(usage=[cgroups2_pb2.IOEntry(rbytes=10, wbytes=20)]),
+    )
 
     first = decode_metrics(metric("io.containerd.cgroups.v1.Metrics", v1))
     second = decode_metrics(metric("io.containerd.cgroups.v2.Metrics", v2))
