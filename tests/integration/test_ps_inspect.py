@@ -67,6 +67,42 @@ def test_an_exit_is_told_with_its_code_and_times(pyctl: Any, make: Callable[...,
     assert pyctl("ps", "-aq", "--filter", "exited=0").out == ""
 
 
+def test_the_end_of_the_last_run_is_remembered_while_the_next_one_lasts(
+    pyctl: Any, make: Callable[..., str], busybox: str, name: str
+) -> None:
+    once = ("sh", "-c", "test -e /again && exec sleep 600; touch /again; exit 3")
+    make("create", "--name", name, "--network", "none", busybox, *once)
+    assert pyctl("start", "-a", name, ok=False).code == 3
+    ended = _inspect(pyctl, name)["State"]
+    pyctl("start", name)
+    again = _inspect(pyctl, name)["State"]
+    assert (again["Status"], again["ExitCode"], again["FinishedAt"]) == ("running", 0, ended["FinishedAt"])
+    assert _seconds(ended["FinishedAt"]) <= _seconds(again["StartedAt"])
+    pyctl("kill", name)
+    pyctl("wait", name)
+    over = _inspect(pyctl, name)["State"]
+    assert (over["Status"], over["ExitCode"], over["StartedAt"]) == ("exited", 137, again["StartedAt"])
+    assert _seconds(over["FinishedAt"]) >= _seconds(again["StartedAt"])
+
+
+def test_a_restart_by_policy_tells_when_the_run_before_ended(
+    pyctl: Any, make: Callable[..., str], busybox: str, name: str
+) -> None:
+    once = ("sh", "-c", "test -e /again && touch /up && exec sleep 600; touch /again; exit 3")
+    make("run", "-d", "--name", name, "--network", "none", "--restart", "on-failure:3", busybox, *once)
+    deadline = time.monotonic() + 30
+    while (found := _inspect(pyctl, name))["RestartCount"] == 0 or found["State"]["Status"] != "running":
+        assert time.monotonic() < deadline, found["State"]
+    state = found["State"]
+    assert (found["RestartCount"], state["ExitCode"]) == (1, 0)
+    # Until its start is noted it is the process's: whole seconds since a boot known in whole seconds.
+    assert -3 < _seconds(state["StartedAt"]) - _seconds(state["FinishedAt"]) < 30
+    pyctl("restart", "-t", "0", name)
+    found = _inspect(pyctl, name)
+    assert (found["RestartCount"], found["State"]["Status"]) == (0, "running")
+    assert _seconds(found["State"]["FinishedAt"]) >= _seconds(state["StartedAt"])
+
+
 @pytest.mark.parametrize("place", [(), ("--cgroup-parent", "/pyctl-test")], ids=["usual", "parent"])
 @pytest.mark.parametrize("way", [(), ("-d",)], ids=["foreground", "detached"])
 def test_a_run_that_memory_ran_out_for_says_so(

@@ -23,6 +23,8 @@ _STATUS = {"running": "running", "paused": "paused", "pausing": "paused", "creat
 class ContainerState(Record):
     """``status`` is one of Docker's words. Times are RFC 3339 in UTC, empty for what has not happened.
 
+    While it runs, ``finished_at`` is the end of the run before.
+
     ``health`` is starting, healthy or unhealthy, empty for a container nobody examines. ``pid`` is 0 unless it lives.
     """
 
@@ -54,9 +56,18 @@ def read_state(container: Container, task: TaskStatus | None, state: StateDir, *
     health = health_of(labels)
     status = quick_status(task)
     if task is not None and status in ("running", "paused"):
-        started_at = state.started_at() or process_start(task.pid)
-        oom_killed = not for_list and _has_oom(container)
-        return ContainerState(status=status, pid=task.pid, started_at=started_at, oom_killed=oom_killed, health=health)
+        ended = None if for_list else state.exit()  # only until the new run is noted, which comes after its start
+        started_at, finished_at = state.current_run()
+        if ended is not None:
+            started_at, finished_at = process_start(task.pid) or started_at, ended.exited_at
+        return ContainerState(
+            status=status,
+            pid=task.pid,
+            started_at=started_at or process_start(task.pid),
+            finished_at=finished_at,
+            oom_killed=not for_list and _has_oom(container),
+            health=health,
+        )
     if status:
         return ContainerState(status=status, health=health)
     record = state.exit() if task is None else None

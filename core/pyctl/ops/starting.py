@@ -333,7 +333,5 @@ def _start(session: Session, container_id: str, before_start: Callable[[], None]
         from pyctl.state.locks import write_atomic
 
         write_atomic(pid_file, str(pid), mode=0o644, durable=False)
-    state = StateDir(session.paths.state_dir(container_id))
-    state.forget_exit()
-    state.save_started(now_text())
+    StateDir(session.paths.state_dir(container_id)).save_started(now_text())
     return pid

@@ -60,19 +60,22 @@ class StateDir:
         fields = self._load(_EXIT)
         return ExitRecord(**fields) if fields else None
 
-    def forget_exit(self) -> None:
-        """A new run begins."""
-        try:
-            os.unlink(f"{self.path}/{_EXIT}")
-        except FileNotFoundError:
-            pass
-
     def save_started(self, started_at: str) -> None:
-        self._save(_LIFECYCLE, {"started_at": started_at, "create_error": False})
+        """A new run begins: of the one before only its end is remembered, as in Docker."""
+        ended = self.exit()
+        before = {"pyctl_finished_at": ended.exited_at} if ended else {}
+        self._save(_LIFECYCLE, {"started_at": started_at, "create_error": False, **before})
+        if ended is not None:
+            os.unlink(f"{self.path}/{_EXIT}")
 
     def started_at(self) -> str:
         """RFC 3339, or empty if it never started."""
         return str(self._load(_LIFECYCLE).get("started_at", ""))
+
+    def current_run(self) -> tuple[str, str]:
+        """When it started and when the run before it ended: RFC 3339, or empty."""
+        noted = self._load(_LIFECYCLE)
+        return str(noted.get("started_at", "")), str(noted.get("pyctl_finished_at", ""))
 
     def save_ports(self, mappings: Sequence[Mapping[str, Any]]) -> None:
         """nerdctl's port mappings: HostPort, ContainerPort, Protocol, HostIP."""

@@ -76,6 +76,16 @@ def test_a_run_whose_end_nobody_saw_has_exited_with_255(world: World) -> None:
     assert (one.state.status, one.state.exit_code, one.state.finished_at) == ("exited", 255, "")
 
 
+def test_while_it_runs_again_the_end_of_the_run_before_is_known(world: World) -> None:
+    container = world.add("a")
+    world.state(container).save_started("2026-01-01T00:00:00Z")
+    world.state(container).save_exit(ExitRecord(exit_code=7, exited_at="2026-01-01T00:00:01Z"))
+    world.run(container)
+    (one,) = listing.ls(world.session, every=True)
+    assert (one.state.status, one.state.exit_code) == ("running", 0)
+    assert (one.state.started_at, one.state.finished_at) == ("2026-01-02T00:00:00.5Z", "2026-01-01T00:00:01Z")
+
+
 def test_one_that_never_ran_is_created(world: World) -> None:
     world.add("a")
     world.run(world.add("b"), "created")
