@@ -50,10 +50,6 @@ class Client:
         """The same connection, every call under this lease. Close either, in any order."""
         return self._sibling(self.namespace, lease_id)
 
-    def with_namespace(self, namespace: str) -> Client:
-        """The same connection, seen from another namespace and under no lease."""
-        return self._sibling(namespace, "")
-
     def close(self) -> None:
         """Let go of the connection. Twice is once."""
         if self._closed:

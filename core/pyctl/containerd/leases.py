@@ -64,10 +64,6 @@ class Leases:
         request = daemon_pb2.AddResourceRequest(id=lease_id, resource=_resource(resource))
         self._calls.unary(_SERVICE + "AddResource", request, common_pb2.Empty, ("lease", lease_id))
 
-    def delete_resource(self, lease_id: str, resource: LeaseResource) -> None:
-        request = daemon_pb2.DeleteResourceRequest(id=lease_id, resource=_resource(resource))
-        self._calls.unary(_SERVICE + "DeleteResource", request, common_pb2.Empty, ("lease", lease_id))
-
     def resources(self, lease_id: str) -> tuple[LeaseResource, ...]:
         request = daemon_pb2.ListResourcesRequest(id=lease_id)
         answer = self._calls.unary(_SERVICE + "ListResources", request, daemon_pb2.ListResourcesResponse, ("lease", lease_id))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from pyctl.lifecycle.journal import Journal, JournalEntry, is_owned, read_plan
+from pyctl.lifecycle.journal import Journal, JournalEntry, read_plan
 from pyctl.lifecycle.undo import undo_all
 
 TYPE_CHECKING = False
@@ -37,9 +35,3 @@ def undo_plan(
         return errors
     finally:
         journal.close()
-
-
-def is_abandoned(path: str) -> bool:
-    """Is there a plan here that nobody carries out and that never became complete?"""
-    plan = read_plan(path)
-    return plan is not None and not plan.is_complete and os.path.exists(path) and not is_owned(path)

@@ -110,43 +110,6 @@ def inspect_native(session: Session, text: str, *, platform: str = "") -> dict[s
     }
 
 
-class HistoryRow:
-    """One step of a build. ``size_bytes`` 0 and an empty ``chain_id`` for those that made no layer."""
-
-    __slots__ = ("chain_id", "comment", "created_at", "created_by", "size_bytes")
-
-    def __init__(self, entry: Mapping[str, Any], chain_id: str, size_bytes: int) -> None:
-        self.created_at = str(entry.get("created") or "")
-        self.created_by = str(entry.get("created_by") or "")
-        self.comment = str(entry.get("comment") or "")
-        self.chain_id, self.size_bytes = chain_id, size_bytes
-
-
-def history(session: Session, text: str, *, platform: str = "") -> tuple[HistoryRow, ...]:
-    """The steps the image was built in, newest first.
-
-    Raises:
-        As ``inspect_image``.
-    """
-    from pyctl.ops.image_listing import Sizes
-    from pyctl.ops.image_store import chain_id
-    from pyctl.ops.images import find_image, load_config
-
-    image = find_image(session.client, text)
-    found = load_config(session.client, image, platform, any_platform=not platform)
-    sizes = Sizes(session.client, session.settings.snapshotter).of_layers(found)
-    layers = list(zip(found.diff_ids, sizes, strict=True))
-    rows, chain = [], ""
-    for entry in found.config.get("history") or [{} for _ in layers]:
-        if entry.get("empty_layer") or not layers:
-            rows.append(HistoryRow(entry, "", 0))
-            continue
-        diff_id, size_bytes = layers.pop(0)
-        chain = chain_id(chain, diff_id)
-        rows.append(HistoryRow(entry, chain, size_bytes))
-    return tuple(reversed(rows))
-
-
 def _repo_digests(names: list[str], digest: str) -> list[str]:
     from pyctl.ops.images import repository_of
     from pyctl_hookspecs.references import parse

@@ -8,8 +8,6 @@ from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import Image
     from pyctl.ops.session import Session
@@ -25,13 +23,6 @@ class Removed(Record):
 
     def lines(self) -> tuple[str, ...]:
         return (*(f"Untagged: {name}" for name in self.untagged), *(f"Deleted: {digest}" for digest in self.deleted))
-
-
-class Pruned(Record):
-    """What ``image prune`` removed, and the bytes that came free."""
-
-    removed: tuple[Removed, ...]
-    reclaimed_bytes: int
 
 
 def remove_image(session: Session, text: str, *, force: bool = False, sync: bool = True) -> Removed:
@@ -86,28 +77,6 @@ def tag_image(session: Session, source: str, target: str) -> None:
     session.host.images.record(str(normalise(target)), image.target, {})
     if image.name.startswith(UNTAGGED):
         session.client.images.delete(image.name)
-
-
-def prune_images(session: Session, *, every: bool = False, filters: Sequence[tuple[str, str]] = ()) -> Pruned:
-    """Remove images without a name; with ``every``, all that no container uses. ``filters``: label, until."""
-    from pyctl.ops.image_listing import list_images
-
-    client = session.client
-    before = sum(info.size_bytes for info in client.content.list())
-    rows = [row for row in list_images(session, filters) if (every or row.name.startswith(UNTAGGED))]
-    used = {container.image for container in client.containers.list()}
-    in_use = {row.digest for row in rows if row.name in used}
-    removed = []
-    for row in rows:
-        if row.digest in in_use:
-            continue
-        try:
-            image = client.images.get(row.name)
-        except NotFoundError:
-            continue  # somebody else was faster
-        removed.append(_delete(session, image, [row.name], sync=True))
-    after = sum(info.size_bytes for info in client.content.list())
-    return Pruned(removed=tuple(removed), reclaimed_bytes=max(before - after, 0))
 
 
 def _check_removal_by_id(client: Client, image: Image, names: list[str], users: list[str], *, force: bool) -> None:

@@ -115,11 +115,6 @@ def to_network_config(ports: Iterable[PortMapping]) -> dict[str, Any]:
     return {"portMappings": entries} if entries else {}
 
 
-def from_network_config(config: Mapping[str, Any]) -> tuple[PortMapping, ...]:
-    """The mappings in a ``network-config.json``, ours or nerdctl's."""
-    return from_entries(config.get("portMappings") or ())
-
-
 def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...]:
     """Mappings from nerdctl's JSON objects (also its old ``nerdctl/ports`` label)."""
     return tuple(

@@ -7,8 +7,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _BINARY = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
-_NANOSECONDS = {"ns": 1, "us": 1_000, "µs": 1_000, "μs": 1_000, "ms": 1_000_000}
-_NANOSECONDS |= {"s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
 
 def refuse_flag(text: str, flag: str, why: str) -> NoReturn:
@@ -68,36 +66,6 @@ def flag_bytes(text: str, flag: str) -> int:
         return size_bytes(text)
     except ValueError as error:
         refuse_flag(text, flag, str(error))
-
-
-def duration_ns(text: str) -> int:
-    """Nanoseconds of a Go duration: ``1m30s``, ``1.5h``, ``300ms``, ``0``.
-
-    Raises:
-        ValueError: with Go's wording.
-    """
-    rest = text.removeprefix("-").removeprefix("+")
-    if rest == "0":
-        return 0
-    total = 0.0
-    if not rest:
-        raise ValueError(f'time: invalid duration "{text}"')
-    while rest:
-        i = 0
-        while i < len(rest) and (rest[i].isdecimal() or rest[i] == "."):
-            i += 1
-        j = i
-        while j < len(rest) and not (rest[j].isdecimal() or rest[j] == "."):
-            j += 1
-        number, unit, rest = rest[:i], rest[i:j], rest[j:]
-        if not number or number == "." or number.count(".") > 1:
-            raise ValueError(f'time: invalid duration "{text}"')
-        if not unit:
-            raise ValueError(f'time: missing unit in duration "{text}"')
-        if unit not in _NANOSECONDS:
-            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}"')
-        total += float(number) * _NANOSECONDS[unit] if "." in number else int(number) * _NANOSECONDS[unit]
-    return -int(total) if text[0] == "-" else int(total)
 
 
 def nano_cpus(text: str) -> int:

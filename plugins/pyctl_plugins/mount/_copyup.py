@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-# The volumes of a container are filled from threads, and one overlay must not be mounted twice at a time; two copies
-# from one disk would not be faster either.
-one_at_a_time = threading.Lock()
 
 
 def is_empty(directory: str) -> bool:

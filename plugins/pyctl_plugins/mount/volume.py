@@ -39,7 +39,7 @@ def process_mounts(request: MountRequest, host: Host) -> MountOutcome:
         from pyctl_plugins.mount import _copyup
 
         if _copyup.is_empty(source):
-            with _copyup.one_at_a_time, host.image_files(request.container_id) as root:
+            with host.image_files(request.container_id) as root:
                 _copyup.fill(source, root, request.target)
     words = ("ro",) if request.read_only else ()
     options = ("rbind", "rprivate", *words)

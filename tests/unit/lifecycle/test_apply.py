@@ -10,8 +10,8 @@ import pytest
 
 from pyctl.lifecycle.apply import Chapter, apply
 from pyctl.lifecycle.cancel import Cancel
-from pyctl.lifecycle.journal import Journal, read_plan
-from pyctl.lifecycle.recover import is_abandoned, undo_plan
+from pyctl.lifecycle.journal import Journal, is_owned, read_plan
+from pyctl.lifecycle.recover import undo_plan
 from pyctl.lifecycle.steps import Step, planned
 from pyctl_hookspecs.errors import CancelledError, PyctlError
 
@@ -89,7 +89,7 @@ def test_every_undo_runs_and_all_their_failures_are_reported(tmp_path: Path, wor
         carry_out(tmp_path / "j", world, [world.step("a"), world.step("b", "a"), world.step("c", "b", fail=PyctlError("no"))])
     assert sorted(str(e) for e in caught.value.exceptions) == ["a does not go away", "b does not go away", "no"]
     assert sorted(world.undone) == ["a", "b", "c"]
-    assert is_abandoned(str(tmp_path / "j"))  # kept for the next attempt
+    assert not is_owned(str(tmp_path / "j"))  # kept for the next attempt
     world.refuses = set()
     assert undo_plan(str(tmp_path / "j"), world.undo) == []
     assert world.things == set() and not (tmp_path / "j").exists()

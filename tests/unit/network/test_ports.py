@@ -87,5 +87,5 @@ def test_the_lines_of_port() -> None:
 
 def test_network_config_goes_there_and_back() -> None:
     mappings = (_port(80, 8080), _port(53, 5353, "udp", "127.0.0.1"))
-    assert ports.from_network_config(ports.to_network_config(mappings)) == mappings
+    assert ports.from_entries(ports.to_network_config(mappings)["portMappings"]) == mappings
     assert ports.to_network_config(()) == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.spec.units import duration_ns, flag_bytes, nano_cpus, size_bytes
+from pyctl.spec.units import flag_bytes, nano_cpus, size_bytes
 from pyctl_hookspecs import InvalidArgumentError
 
 
@@ -48,20 +48,6 @@ def test_a_malformed_size_names_flag_and_text_as_docker_does(text: str, why: str
         flag_bytes(text, "-m, --memory")
     assert str(raised.value) == f'invalid argument "{text}" for "-m, --memory" flag: {why}'
     assert raised.value.exit_code == 125
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("0", 0), ("10s", 10**10), ("1m30s", 9 * 10**10), ("1.5h", 54 * 10**11), ("300ms", 3 * 10**8), ("-2us", -2000)],
-)
-def test_durations_are_go_s(text: str, expected: int) -> None:
-    assert duration_ns(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "5", "abc", "1x", "1.2.3s", ".s"])
-def test_a_malformed_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="time: "):
-        duration_ns(text)
 
 
 @pytest.mark.parametrize(
