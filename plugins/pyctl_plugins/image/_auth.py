@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs import PyctlError, Record
+from pyctl_hookspecs import PyctlError, Record, UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def fetch_token(
 
     Raises:
         PyctlError: refused; the message is the server's.
+        UnavailableError: it gave no answer that decides anything; safe to try again.
     """
     from json import loads
     from urllib.parse import urlencode
@@ -105,15 +106,17 @@ def fetch_token(
         mark = "&" if "?" in challenge.realm else "?"
         url = challenge.realm + mark + urlencode([*query, *scopes])
         status, body = send("GET", url, headers, None)
+    if status >= 500 or status == 429:
+        raise UnavailableError(f"token server {challenge.realm} answered {status}")
     if status != 200:
         raise PyctlError(server_message(body) or f"{challenge.realm} answered {status}")
     try:
         answer = loads(body)
         value = answer.get("token") or answer.get("access_token") or ""
     except (ValueError, AttributeError, TypeError) as error:
-        raise PyctlError(f"{challenge.realm} answered with something that is no token") from error
+        raise UnavailableError(f"token server {challenge.realm} answered with something that is no token") from error
     if not value:
-        raise PyctlError(f"{challenge.realm} sent no token")
+        raise UnavailableError(f"token server {challenge.realm} sent no token")
     return str(value)
 
 
@@ -165,21 +168,30 @@ def _ask_helper(helper: str, key: str) -> Credential | None:
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run([program, "get"], input=key.encode(), capture_output=True, timeout=_HELPER_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise PyctlError(f"credential helper {program}: {error}", hint="see credsStore and credHelpers in config.json") from error
+    except FileNotFoundError as error:
+        raise _helper_error(program, "executable file not found in $PATH") from error
+    except OSError as error:
+        raise _helper_error(program, error.strerror or str(error)) from error
+    except subprocess.TimeoutExpired as error:
+        raise _helper_error(program, f"no answer within {_HELPER_TIMEOUT_S} seconds") from error
     said = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode != 0:
         if "credentials not found" in said:
             return None
-        raise PyctlError(f"credential helper {program}: {said or done.stderr.decode('utf-8', 'replace').strip()}")
+        said = said or done.stderr.decode("utf-8", "replace") or f"exit status {done.returncode}"
+        raise _helper_error(program, " ".join(said.split()))
     try:
         answer = loads(said)
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError) as error:
-        raise PyctlError(f"credential helper {program}: an answer without Username and Secret") from error
+        raise _helper_error(program, "an answer without Username and Secret") from error
     if username == "<token>":
         return Credential(identity_token=secret)
     return Credential(username=username, secret=secret) if username or secret else None
+
+
+def _helper_error(program: str, reason: str) -> PyctlError:
+    return PyctlError(f"credential helper {program}: {reason}", hint="see credsStore and credHelpers in config.json")
 
 
 def _from_auths(auths: dict[str, Any], key: str) -> Credential | None:
@@ -200,7 +212,8 @@ def _from_entry(entry: dict[str, Any]) -> Credential | None:
         return Credential(identity_token=str(entry["identitytoken"]))
     if entry.get("auth"):
         try:
-            username, colon, secret = b64decode(str(entry["auth"])).decode().partition(":")
+            packed = "".join(str(entry["auth"]).split())
+            username, colon, secret = b64decode(packed, validate=True).decode().partition(":")
         except ValueError as error:
             raise PyctlError("config.json: an auth entry is not valid base64") from error
         if colon:

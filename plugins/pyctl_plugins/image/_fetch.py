@@ -74,6 +74,7 @@ class Repository:
     def __init__(self, reference: Reference, sessions: tuple[Session, ...]) -> None:
         self.reference = reference
         self._sessions = sessions
+        self._silent: set[Session] = set()  # asked last from now on: each layer would wait for them again
 
     def manifest(self, target: str) -> tuple[Descriptor, bytes]:
         """Manifest or index of a tag or digest, with a digest computed from what arrived.
@@ -108,7 +109,7 @@ class Repository:
 
     def _ask(self, capability: str, path: str, headers: dict[str, str]) -> BaseHTTPResponse:
         last: PyctlError | None = None
-        for session in self._sessions:
+        for session in sorted(self._sessions, key=self._silent.__contains__):
             if capability not in session.endpoint.capabilities:
                 continue
             try:
@@ -116,6 +117,7 @@ class Repository:
             except RefusedError as error:
                 last = error
             except UnavailableError as error:
+                self._silent.add(session)
                 last = last if isinstance(last, RefusedError) and last.status in (401, 403) else error
         if isinstance(last, RefusedError):
             raise self._in_dockers_words(last, path) from last

@@ -84,7 +84,14 @@ def _with_docker_certs(endpoint: Endpoint, folder: str) -> Endpoint:
 
     names = sorted(os.listdir(folder))
     path = {name: os.path.join(folder, name) for name in names}
-    pairs = tuple((path[n], path[f"{n[:-5]}.key"]) for n in names if n.endswith(".cert") and f"{n[:-5]}.key" in path)
+    for name in names:
+        stem, dot, kind = name.rpartition(".")
+        if dot and kind in {"cert", "key"} and f"{stem}.cert" not in path:
+            raise InvalidArgumentError(f"{path[name]}: the client certificate {stem}.cert is missing")
+        if dot and kind in {"cert", "key"} and f"{stem}.key" not in path:
+            hint = "certificates of authorities end in .crt"
+            raise InvalidArgumentError(f"{path[name]}: its key {stem}.key is missing", hint=hint)
+    pairs = tuple((path[name], path[f"{name[:-5]}.key"]) for name in names if name.endswith(".cert"))
     authorities = tuple(path[n] for n in names if n.endswith(".crt"))
     if not pairs and not authorities:
         return endpoint
@@ -130,10 +137,10 @@ def _from_table(domain: str, url: str, table: Any, file: str, *, insecure: bool)
     if not host:
         raise InvalidArgumentError(f"{where}: no host name")
     path = path.strip("/")
-    if not table.get("override_path", False) and path != "v2" and not path.endswith("/v2"):
+    if not _switch(table, "override_path", where) and path != "v2" and not path.endswith("/v2"):
         path = f"{path}/v2" if path else "v2"
     folder = os.path.dirname(file)
-    skip_verify = insecure or bool(table.get("skip_verify", False))
+    skip_verify = _switch(table, "skip_verify", where) or insecure
     capabilities = _strings(table.get("capabilities", list(_ALL)), f"{where}: capabilities")
     if not set(capabilities) <= set(_ALL):
         raise InvalidArgumentError(f"{where}: capabilities: only pull, resolve and push are known")
@@ -156,6 +163,14 @@ def _from_table(domain: str, url: str, table: Any, file: str, *, insecure: bool)
     )
 
 
+def _switch(table: dict[str, Any], name: str, where: str) -> bool:
+    """Only true is true: the text "false" must not turn verification off."""
+    value = table.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"{where}: {name}: must be true or false")
+    return value
+
+
 def _strings(value: Any, where: str) -> tuple[str, ...]:
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list) or not all(isinstance(item, str) for item in values):
@@ -167,7 +182,10 @@ def _client_certs(value: Any, folder: str, where: str) -> tuple[tuple[str, str],
     import os
 
     pairs = []
-    for item in [value] if isinstance(value, str) else value:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, list):
+        raise InvalidArgumentError(f"{where}: must be a file or a list of them")
+    for item in values:
         pair = _strings(item, where)
         if len(pair) not in (1, 2):
             raise InvalidArgumentError(f"{where}: a certificate file, or a pair of certificate and key")

@@ -195,8 +195,8 @@ class Session:
                 decode_content=False,
             )
         except exceptions.SSLError as error:
-            raise UnavailableError(f"registry {host}: {_reason(error)}") from error
-        except (exceptions.NameResolutionError, exceptions.NewConnectionError) as error:
+            raise _tls_error(host, _reason(error)) from error
+        except (exceptions.NameResolutionError, exceptions.NewConnectionError, exceptions.ConnectTimeoutError) as error:
             raise UnavailableError(f"registry {host} did not answer: {_reason(error)}") from error
         except (exceptions.HTTPError, OSError) as error:
             raise _TransientError(f"registry {host} did not answer: {_reason(error)}") from error
@@ -231,13 +231,15 @@ def _tls(endpoint: Endpoint) -> Any:
     import ssl
 
     context = ssl.create_default_context()
+    file = ""
     try:
         for file in endpoint.ca_files:
             context.load_verify_locations(cafile=file)
-        for certificate, key in endpoint.client_certs:
-            context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise PyctlError(f"registry {endpoint.host}: cannot load its certificates: {error}") from error
+        for file, key in endpoint.client_certs:
+            context.load_cert_chain(file, key)
+    except OSError as error:  # which ssl's errors are too
+        reason = _without_openssl(error.strerror or str(error))
+        raise PyctlError(f"registry {endpoint.host}: cannot use certificate {file}: {reason}") from error
     if endpoint.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -273,6 +275,8 @@ def _drain(response: BaseHTTPResponse) -> bytes:
 
 def _refusal(response: BaseHTTPResponse) -> RefusedError:
     body = _drain(response)
+    if response.status == 400 and b"HTTPS" in body:  # what web servers say when spoken to without TLS
+        return RefusedError(400, "client sent an HTTP request to an HTTPS server")
     return RefusedError(response.status, _message(body) or f"registry answered {response.status}")
 
 
@@ -293,5 +297,19 @@ def _reason(error: BaseException) -> str:
 
     while isinstance(error, HTTPError) and error.__cause__ is not None:
         error = error.__cause__
-    text = getattr(error, "strerror", None) or str(error)
+    text = _without_openssl(getattr(error, "strerror", None) or str(error))
     return text.rpartition(": ")[2] if "object at 0x" in text else text
+
+
+def _without_openssl(text: str) -> str:
+    """``[SSL: CODE] words (_ssl.c:1006)`` as the words alone."""
+    code, bracket, words = text.partition("] ")
+    text = words if bracket and code.startswith("[") else text
+    return text.partition(" (_ssl.c")[0]
+
+
+def _tls_error(host: str, reason: str) -> UnavailableError:
+    if reason in {"wrong version number", "record layer failure"}:  # OpenSSL's words for an answer without TLS
+        hint = "--insecure-registry, or a hosts.toml with an http:// address, allows plain http"
+        return UnavailableError(f"registry {host}: server gave HTTP response to HTTPS client", hint=hint)
+    return UnavailableError(f"registry {host}: {reason}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctl_hookspecs import PyctlError
+from pyctl_hookspecs import PyctlError, UnavailableError
 from pyctl_plugins.image._auth import Challenge, Credential, challenges, credential, fetch_token, server_message
 
 
@@ -87,3 +87,20 @@ def test_an_error_body_is_read_as_docker_shows_it() -> None:
     body = b'{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}'
     assert server_message(body) == "name unknown: repository name not known to registry"
     assert server_message(b"<html>") == ""
+
+
+def test_an_entry_that_is_no_base64_is_said_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(PyctlError, match=r"config\.json: an auth entry is not valid base64"):
+        credential("r.example", login(tmp_path, auths={"r.example": {"auth": "@@@@"}}))
+
+
+def test_an_entry_may_be_folded(tmp_path: Path) -> None:
+    folded = f"{ENTRY['auth'][:6]}\n{ENTRY['auth'][6:]}\n"
+    assert credential("r.example", login(tmp_path, auths={"r.example": {"auth": folded}})) == ME
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, b"oops"), (200, b"hello"), (200, b"{}")])
+def test_a_token_server_that_does_not_work_is_no_refusal(status: int, body: bytes) -> None:
+    challenge = Challenge(scheme="bearer", realm="https://a/token")
+    with pytest.raises(UnavailableError, match="token server https://a/token"):
+        fetch_token(challenge, ME, lambda *_: (status, body))

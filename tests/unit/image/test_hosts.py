@@ -84,6 +84,12 @@ def test_dockers_certificate_directories_are_read(tmp_path: Path) -> None:
     assert found.client_certs == ((f"{tmp_path}/r.example/client.cert", f"{tmp_path}/r.example/client.key"),)
 
 
+@pytest.mark.parametrize(("there", "missing"), [("client.cert", "client.key"), ("client.key", "client.cert")])
+def test_half_a_client_certificate_is_refused(tmp_path: Path, there: str, missing: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"{there}: .*{missing} is missing"):
+        endpoints("r.example", write(tmp_path, "r.example", "", there))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -96,6 +102,9 @@ def test_dockers_certificate_directories_are_read(tmp_path: Path) -> None:
         '[host."https://x"]\nca = 1',
         '[host."https://x"]\nclient = [["a", "b", "c"]]',
         '[host."https://x"]\nheader = 1',
+        '[host."https://x"]\nclient = 1',
+        '[host."https://x"]\nskip_verify = "false"',
+        '[host."https://x"]\noverride_path = "no"',
     ],
 )
 def test_a_file_that_cannot_be_understood_is_named(tmp_path: Path, text: str) -> None:

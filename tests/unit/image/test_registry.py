@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pyctl_hookspecs import ImageRequest, NotFoundError, PullProgress, PyctlError, UnavailableError, UnsupportedError
+from pyctl_hookspecs import ImageRequest, NotFoundError, PullProgress, PyctlError, UnavailableError, UnsupportedError, references
 from pyctl_hookspecs.errors import CancelledError
+from pyctl_plugins.image import _fetch, _hosts, _http
 from pyctl_plugins.image import registry as plugin
 
 if TYPE_CHECKING:
@@ -267,8 +268,29 @@ def test_a_helper_that_knows_nothing_means_anonymous(
 
 def test_a_missing_helper_is_named(registry: Registry, host: FakeHost, tmp_path: Path) -> None:
     registry.bearer = "sesame"
-    with pytest.raises(PyctlError, match="credential helper docker-credential-absent"):
+    with pytest.raises(PyctlError, match=r"credential helper docker-credential-absent: executable file not found in \$PATH$"):
         pull(registry, host, docker_config_dir=login(tmp_path, credsStore="absent"))
+
+
+def test_a_helper_that_fails_at_length_is_quoted_in_one_line(
+    registry: Registry, host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.bearer = "sesame"
+    helper(tmp_path, monkeypatch, "printf 'keyring locked\nask again\n' >&2; exit 1")
+    with pytest.raises(PyctlError, match=r"docker-credential-test: keyring locked ask again$"):
+        pull(registry, host, docker_config_dir=login(tmp_path, credsStore="test"))
+
+
+def test_a_helper_that_hangs_is_given_up(
+    registry: Registry, host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyctl_plugins.image import _auth
+
+    monkeypatch.setattr(_auth, "_HELPER_TIMEOUT_S", 0.1)
+    registry.bearer = "sesame"
+    helper(tmp_path, monkeypatch, "exec sleep 60")
+    with pytest.raises(PyctlError, match=r"docker-credential-test: no answer within 0\.1 seconds$"):
+        pull(registry, host, docker_config_dir=login(tmp_path, credsStore="test"))
 
 
 def mirror(tmp_path: Path, domain: str, text: str) -> tuple[str, ...]:
@@ -292,6 +314,29 @@ def test_a_mirror_that_lacks_the_image_is_passed_over(registry: Registry, host: 
     request = ImageRequest(image_ref="example.test/a:1", snapshotter="overlayfs", hosts_dirs=mirror(tmp_path, "_default", text))
     plugin.resolve_image(request, "", host)  # type: ignore[arg-type]
     assert "example.test/a:1" in host.images.names
+
+
+class Fixed(_http.Session):
+    """An endpoint that gives one answer to everything."""
+
+    def __init__(self, answer: Exception | str) -> None:
+        self.endpoint = _hosts.Endpoint(host="fixed.test")
+        self.asked = 0
+        self._answer = answer
+
+    def get(self, path: str, headers: dict[str, str]) -> Any:
+        self.asked += 1
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def test_a_mirror_that_is_silent_is_not_waited_for_again_in_the_same_pull() -> None:
+    silent, server = Fixed(UnavailableError("no answer")), Fixed("bytes")
+    repository = _fetch.Repository(references.normalise("a:1"), (silent, server))
+    for digest in ("sha256:1", "sha256:2", "sha256:3"):
+        assert repository.blob(digest, 0) == "bytes"  # type: ignore[comparison-overlap]
+    assert (silent.asked, server.asked) == (1, 3)
 
 
 def test_an_interrupted_pull_stops(registry: Registry, host: FakeHost) -> None:

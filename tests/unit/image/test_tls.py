@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctl_hookspecs import ImageRequest, UnavailableError
+from pyctl_hookspecs import ImageRequest, PyctlError, UnavailableError
 from pyctl_plugins.image import registry as plugin
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def pull(secure: Registry, host: FakeHost, hosts_dirs: tuple[str, ...] = (), *, 
 def test_a_certificate_of_an_unknown_authority_is_refused(secure: Registry, host: FakeHost, tmp_path: Path) -> None:
     (tmp_path / secure.host).mkdir()
     (tmp_path / secure.host / "hosts.toml").write_text(f'server = "https://{secure.host}"')
-    with pytest.raises(UnavailableError, match="certificate verify failed"):
+    with pytest.raises(UnavailableError, match=r"^registry [0-9.:]+: certificate verify failed: [a-z -]+$"):
         pull(secure, host, (str(tmp_path),))
     assert host.images.names == {}
 
@@ -83,3 +83,16 @@ def test_an_insecure_registry_may_speak_plain_http(registry: Registry, host: Fak
     registry.add_image(b"layer", tags=("1",))
     pull(registry, host, insecure=True)
     assert host.images.names
+
+
+def test_a_certificate_that_is_none_is_named(secure: Registry, host: FakeHost, tmp_path: Path) -> None:
+    folders = trust(tmp_path, secure.host)
+    (tmp_path / secure.host / "ca.crt").write_text("none")
+    with pytest.raises(PyctlError, match=rf"cannot use certificate {tmp_path}/.*/ca\.crt: no certificate"):
+        pull(secure, host, folders)
+
+
+def test_plain_http_where_tls_is_wanted_is_said_in_dockers_words(registry: Registry, host: FakeHost, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"server gave HTTP response to HTTPS client$") as caught:
+        pull(registry, host, trust(tmp_path, registry.host))
+    assert "--insecure-registry" in caught.value.hint
