@@ -37,10 +37,13 @@ if TYPE_CHECKING:
     from pyctl_hookspecs.resolve_image import ImageSpecs as ImageSpecs
     from pyctl_hookspecs.resolve_image import PullProgress as PullProgress
     from pyctl_hookspecs.resolve_image import ResolvedImage as ResolvedImage
+    from pyctl_hookspecs.setup_network import ConnectedNetwork as ConnectedNetwork
     from pyctl_hookspecs.setup_network import NetworkAttachment as NetworkAttachment
+    from pyctl_hookspecs.setup_network import NetworkDefinition as NetworkDefinition
     from pyctl_hookspecs.setup_network import NetworkIntent as NetworkIntent
     from pyctl_hookspecs.setup_network import NetworkRequest as NetworkRequest
     from pyctl_hookspecs.setup_network import NetworkSpecs as NetworkSpecs
+    from pyctl_hookspecs.setup_network import NetworkSubnet as NetworkSubnet
     from pyctl_hookspecs.setup_network import PortMapping as PortMapping
     from pyctl_hookspecs.snapshotter import SnapshotRequest as SnapshotRequest
     from pyctl_hookspecs.snapshotter import SnapshotSpecs as SnapshotSpecs
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CleanupSpecs": "cleanup",
     "ConflictError": "errors",
+    "ConnectedNetwork": "setup_network",
     "Descriptor": "resolve_image",
     "Host": "host",
     "ImageRequest": "resolve_image",
@@ -62,9 +66,11 @@ _HOMES = {
     "MountRequest": "process_mounts",
     "MountSpecs": "process_mounts",
     "NetworkAttachment": "setup_network",
+    "NetworkDefinition": "setup_network",
     "NetworkIntent": "setup_network",
     "NetworkRequest": "setup_network",
     "NetworkSpecs": "setup_network",
+    "NetworkSubnet": "setup_network",
     "NotFoundError": "errors",
     "ObserverSpecs": "observers",
     "OciMount": "process_mounts",

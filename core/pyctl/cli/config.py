@@ -40,9 +40,12 @@ _KEYS: dict[str, type] = {
     "errors": str,
     "plugins": dict,
     "image": dict,
+    "network": dict,
 }
 _NOT_YET = ("kube_hide_dupe", "selinux_enabled", "userns_remap")
 _IMAGE_KEYS: dict[str, type] = {"provider": str, "parallel_layers": int}
+_NETWORK_KEYS: dict[str, type] = {"engine": str, "dns": str}
+_NETWORK_VALUES = {"engine": ("auto", "cni"), "dns": ("hosts", "resolver")}
 _WORDS: dict[Any, str] = {
     bool: "true or false",
     str: "a string",
@@ -63,6 +66,7 @@ def load_settings(flags: GlobalOptions, environ: Mapping[str, str], layout: Layo
     address, is_explicit = _address(flags, environ, file, layout)
     choices, disabled = _plugins(file.get("plugins", {}), path)
     image = file.get("image", {})
+    network = file.get("network", {})
     manager = _pick(flags.cgroup_manager, None, file.get("cgroup_manager"), layout.cgroup_manager)
     if manager not in ("systemd", "cgroupfs", "none"):
         raise InvalidArgumentError(f'invalid cgroup-manager "{manager}": must be systemd, cgroupfs or none', exit_code=125)
@@ -89,6 +93,8 @@ def load_settings(flags: GlobalOptions, environ: Mapping[str, str], layout: Layo
         insecure_registry=_pick_bool(flags.insecure_registry, file.get("insecure_registry"), False),
         image_provider=image.get("provider", "registry"),
         parallel_layers=image.get("parallel_layers", 3),
+        network_engine=network.get("engine", "auto"),
+        network_dns=network.get("dns", "hosts"),
         experimental=_pick_bool(flags.experimental, _env_bool(environ, "NERDCTL_EXPERIMENTAL", file.get("experimental")), True),
         bridge_ip=_pick(flags.bridge_ip, environ.get("NERDCTL_BRIDGE_IP"), file.get("bridge_ip"), ""),
         host_gateway_ip=_pick(flags.host_gateway_ip, environ.get("NERDCTL_HOST_GATEWAY_IP"), file.get("host_gateway_ip"), ""),
@@ -188,6 +194,12 @@ def _parse(path: str, data: bytes) -> dict[str, Any]:
         raise InvalidArgumentError(f"failed to load pyctl config from {path}: {error}", exit_code=125) from error
     _check_keys(path, "", values, _KEYS)
     _check_keys(path, "image.", values.get("image", {}), _IMAGE_KEYS)
+    network = values.get("network", {})
+    _check_keys(path, "network.", network, _NETWORK_KEYS)
+    for key, value in network.items():
+        if value not in _NETWORK_VALUES[key]:
+            allowed = " or ".join(_NETWORK_VALUES[key])
+            raise InvalidArgumentError(f"failed to load pyctl config from {path}: network.{key} must be {allowed}", exit_code=125)
     for key in _NOT_YET:
         if values.get(key):
             raise UnsupportedError(f"{path}: {key} is not supported yet", exit_code=125)

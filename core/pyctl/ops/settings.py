@@ -13,6 +13,8 @@ class Settings(Record):
     """Everything an operation may want to know about where it runs. All paths are absolute.
 
     ``is_address_explicit`` says that somebody named the daemon: then no other one is ever used instead.
+    ``network_engine`` is ``auto`` (well-known chains run in process) or ``cni`` (every chain with the real binaries);
+    ``network_dns`` is ``hosts`` (names by hosts files) or ``resolver`` (a name server per network, in the keeper).
     ``plugin_choices`` maps ``kind.name`` to a distribution. ``config_path`` is the file that was read, empty for none.
     """
 
@@ -31,6 +33,8 @@ class Settings(Record):
     insecure_registry: bool = False
     image_provider: str = "registry"
     parallel_layers: int = 3
+    network_engine: str = "auto"
+    network_dns: str = "hosts"
     experimental: bool = True
     bridge_ip: str = ""
     host_gateway_ip: str = ""

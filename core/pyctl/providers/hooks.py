@@ -7,7 +7,7 @@ from pyctl_hookspecs.errors import PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     import pluggy
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from pyctl_hookspecs.privilege import Layout
     from pyctl_hookspecs.process_mounts import MountOutcome, MountRequest, OciMount
     from pyctl_hookspecs.resolve_image import ImageRequest, ResolvedImage
-    from pyctl_hookspecs.setup_network import NetworkAttachment, NetworkIntent, NetworkRequest
+    from pyctl_hookspecs.setup_network import (
+        ConnectedNetwork,
+        NetworkAttachment,
+        NetworkDefinition,
+        NetworkIntent,
+        NetworkRequest,
+    )
     from pyctl_hookspecs.snapshotter import Snapshot, SnapshotRequest
 
 _SPECS = {
@@ -71,6 +77,38 @@ class Hooks:
 
         result: NetworkAttachment = self._call(
             "network", name, "setup_network", NetworkAttachment, request=request, undo_token=undo_token, host=host
+        )
+        return result
+
+    def compose_network(self, name: str, definition: NetworkDefinition, host: Host) -> str | None:
+        """The chain of a new network; None if this driver has no networks to create."""
+        if not self.has_hook("network", name, "compose_network"):
+            return None
+        result: str = self._call("network", name, "compose_network", str, definition=definition, host=host)
+        return result
+
+    def remove_network(self, name: str, network: str, conflist: str, host: Host) -> None:
+        if self.has_hook("network", name, "remove_network"):
+            self._call("network", name, "remove_network", type(None), network=network, conflist=conflist, host=host)
+
+    def detach_network(self, name: str, request: NetworkRequest, undo_token: str, host: Host) -> None:
+        """
+        Raises:
+            UnsupportedError: this driver cannot disconnect a running container.
+        """
+        if not self.has_hook("network", name, "detach_network"):
+            from pyctl_hookspecs.errors import UnsupportedError
+
+            raise UnsupportedError(f"network driver {name} cannot disconnect a running container")
+        self._call("network", name, "detach_network", type(None), request=request, undo_token=undo_token, host=host)
+
+    def repair_networks(
+        self, name: str, connected: tuple[ConnectedNetwork, ...], is_alive: Callable[[str], bool], host: Host
+    ) -> tuple[str, ...]:
+        if not self.has_hook("network", name, "repair_networks"):
+            return ()
+        result: tuple[str, ...] = self._call(
+            "network", name, "repair_networks", tuple, connected=connected, is_alive=is_alive, host=host
         )
         return result
 
@@ -163,6 +201,11 @@ class Hooks:
     def after_step(self, operation: str, step: PlannedStep, seconds: float) -> None:
         for name in self.registry.names("observers"):
             self._call("observers", name, "after_step", object, operation=operation, step=step, seconds=seconds)
+
+    def has_hook(self, kind: str, name: str, hook: str) -> bool:
+        """Does the chosen plug-in implement this hook?"""
+        _, manager = self.provider(kind, name)
+        return bool(getattr(manager.hook, hook).get_hookimpls())
 
     # -- the one way to call
 

@@ -105,6 +105,8 @@ def test_pyctl_toml_takes_the_place_of_every_file_and_must_exist(tmp_path: Path)
         ("debug = 1\n", "debug must be true or false"),
         ('hosts_dir = "/x"\n', "hosts_dir must be a list of strings"),
         ('[image]\nprovidr = "x"\n', 'unknown key "image.providr"'),
+        ('[network]\nengin = "cni"\n', 'unknown key "network.engin"'),
+        ('[network]\ndns = "unbound"\n', "network.dns must be hosts or resolver"),
         ('[plugins]\nnetwrok.bridge = "x"\n', 'unknown key "plugins.netwrok"'),
         ("[plugins]\ndisabled = 1\n", "plugins.disabled must be a list of strings"),
         ("debug = \n", "Invalid value"),
