@@ -138,6 +138,7 @@ def test_a_stop_signal_that_is_none_is_refused(said: Any, busybox: str) -> None:
 def test_images_that_are_not_here_are_not_invented(said: Any, pyctl: Any, busybox_ref: str) -> None:
     code, stderr = said("run", "--rm", "--pull", "never", "nosuch:1", "true")
     assert code == 125 and stderr == "pyctl: No such image: nosuch:1\n"
+    assert said("run", "--rm", "--pull", "never", "nosuch") == (125, "pyctl: No such image: nosuch:latest\n")
     missing = f"{busybox_ref.rpartition('/')[0]}/nosuch"
     code, stderr = said("run", "--rm", missing, "true")
     first, second = stderr.splitlines()

@@ -145,6 +145,20 @@ def test_a_platform_the_image_lacks_is_named(pyctl: Pyctl, image: str) -> None:
     assert "no matching manifest for linux/s390x in the manifest list entries" in done.stderr
 
 
+def test_an_image_of_another_platform_runs_with_a_warning_unless_it_was_asked_for(pyctl: Pyctl, name: str) -> None:
+    other = "s390x" if ARCHITECTURE != "s390x" else "amd64"
+    pyctl("load", stdin=docker_archive([f"{name.lower()}:1"], busybox_layer(), architecture=other))
+    run = ("run", "--rm", "--network", "none", "--pull", "never")
+    words = f"The requested image's platform (linux/{other}) does not match the detected host platform (linux/{ARCHITECTURE})"
+    done = pyctl(*run, f"{name.lower()}:1", "/bin/busybox", "true")
+    assert words in done.stderr
+    assert pyctl(*run, "--platform", f"linux/{other}", f"{name.lower()}:1", "/bin/busybox", "true").stderr == ""
+    done = pyctl(*run, "--platform", "linux/arm/v5", f"{name.lower()}:1", "/bin/busybox", "true", ok=False)
+    assert done.code == 125
+    assert "was found but does not provide the specified platform (linux/arm/v5)" in done.stderr
+    pyctl("rmi", f"{name.lower()}:1")
+
+
 def test_a_layer_that_is_not_what_the_configuration_says_is_refused(pyctl: Pyctl, registry: Registry, name: str) -> None:
     layer = Blob(f"{OCI}.layer.v1.tar+gzip", gzip.compress(BASE, mtime=0))
     config = {"os": "linux", "architecture": ARCHITECTURE, "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}}
@@ -225,12 +239,12 @@ def test_what_was_saved_another_client_can_import(pyctl: Pyctl, image: str, engi
     assert image in engine.ctr("images", "ls", "-q").split()
 
 
-def docker_archive(names: list[str], *layers: bytes) -> bytes:
+def docker_archive(names: list[str], *layers: bytes, architecture: str = ARCHITECTURE) -> bytes:
     """What ``docker save`` wrote before it knew OCI layouts; equal layers are links."""
     digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
     config = {
         "os": "linux",
-        "architecture": ARCHITECTURE,
+        "architecture": architecture,
         "config": {"Cmd": ["old"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}" for digest in digests]},
     }
@@ -254,11 +268,22 @@ def docker_archive(names: list[str], *layers: bytes) -> bytes:
     return out.getvalue()
 
 
+ABSENT = {"mediaType": f"{OCI}.manifest.v1+json", "digest": f"sha256:{'0' * 64}", "size": 3}
+ABSENT_INDEX = json.dumps({"schemaVersion": 2, "manifests": [ABSENT]}).encode()
+
+
 def test_an_archive_of_the_old_kind_is_loaded_from_a_pipe(pyctl: Pyctl) -> None:
     body = gzip.compress(docker_archive(["old:1", "old:2"], BASE, tar({"second": b"2"}), BASE))
     assert pyctl("load", stdin=body).out.splitlines() == ["Loaded image: old:1", "Loaded image: old:2"]
     assert inspect(pyctl, "old:1")["Config"]["Cmd"] == ["old"]
     pyctl("rmi", "old:1", "old:2")
+
+
+def test_an_archive_compressed_with_zstd_is_loaded(pyctl: Pyctl, name: str) -> None:
+    body = docker_archive([f"{name.lower()}:1"], BASE)
+    packed = subprocess.run(["zstd", "-cq"], input=body, capture_output=True, check=True).stdout
+    assert pyctl("load", stdin=packed).out == f"Loaded image: {name.lower()}:1"
+    pyctl("rmi", f"{name.lower()}:1")
 
 
 def test_an_archive_without_a_name_is_loaded_by_id(pyctl: Pyctl) -> None:
@@ -277,6 +302,8 @@ def test_an_archive_without_a_name_is_loaded_by_id(pyctl: Pyctl) -> None:
         (tar({"manifest.json": b"{"}), "manifest.json"),
         (tar({f"blobs/sha256/{'0' * 64}": b"x"}), "0000000"),
         (docker_archive(["cut:1"], BASE)[:3000], "not an image archive"),
+        (tar({"manifest.json": b'[{"Config": "c.json", "Layers": []}]', "c.json": b"[]"}), "malformed: not an object"),
+        (tar({"index.json": ABSENT_INDEX}), f"the archive is incomplete: sha256:{'0' * 64} is missing"),
     ],
 )
 def test_an_archive_that_is_broken_is_refused(pyctl: Pyctl, body: bytes, words: str) -> None:

@@ -70,7 +70,7 @@ class _Contents:
 def load(
     session: Session, stream: IO[bytes], *, platforms: tuple[str, ...] = (), all_platforms: bool = False
 ) -> tuple[Loaded, ...]:
-    """Load every image of a tar archive (plain, gzip, bzip2 or xz) and unpack the one for this machine.
+    """Load every image of a tar archive (plain, gzip, bzip2, xz or zstd) and unpack the one for this machine.
 
     ``platforms`` unpacks those instead; ``all_platforms`` unpacks none but this machine's, and wants no other.
 
@@ -80,15 +80,17 @@ def load(
     """
     import tarfile
 
+    from pyctl.ops.archive_zstd import plain
     from pyctl.ops.leases import leased
     from pyctl.ops.pull import terminable
 
     with terminable(), leased(session, sync=True) as host:
-        try:
-            with tarfile.open(fileobj=stream, mode="r|*", bufsize=_CHUNK_BYTES) as archive:
-                contents = _take_in(host, archive)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise InvalidArgumentError(f"not an image archive: {error}") from error
+        with plain(stream) as bare:
+            try:
+                with tarfile.open(fileobj=bare, mode="r|*", bufsize=_CHUNK_BYTES) as archive:
+                    contents = _take_in(host, archive)
+            except (tarfile.TarError, EOFError, OSError) as error:
+                raise InvalidArgumentError(f"not an image archive: {error}") from error
         found = list(_named(host, contents))
         if not found:
             raise InvalidArgumentError("the archive holds no image: neither index.json nor manifest.json names one")
@@ -245,7 +247,8 @@ def _finish(session: Session, host: CoreHost, name: str, target: Descriptor, pla
     from pyctl_hookspecs.references import normalise
 
     full = str(normalise(name)) if name else f"{UNTAGGED}@{target.digest}"
-    complete = _label_tree(host, target)
+    if not _label_tree(host, target):
+        raise PyctlError(f"the archive is incomplete: {target.digest} is missing")
     image = Image(name=full, target=target)
     platform = ""
     for wanted in platforms or ("",):
@@ -255,8 +258,6 @@ def _finish(session: Session, host: CoreHost, name: str, target: Descriptor, pla
             raise InvalidArgumentError(f"the archive is incomplete: blob {missing[0]} of {name or target.digest} is missing")
         host.images.unpack(session.settings.snapshotter, config.config_digest, config.layers)
         platform = platform or config.platform
-    if not complete:
-        raise PyctlError(f"the archive is incomplete: {target.digest} is missing")
     host.images.record(full, target, {})
     return Loaded(name=full if name else "", digest=target.digest, platform=platform)
 

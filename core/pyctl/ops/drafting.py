@@ -62,16 +62,30 @@ def ensure_image(
     Raises:
         NotFoundError: not here, and ``--pull never``; or the registry has none.
     """
-    from pyctl.ops.loaded import find_local, pull_image
+    from pyctl.ops.loaded import find_local, pull_image, why_absent
 
     if options.pull != "always":
         found = find_local(session, options.image, options.platform, unpack=True)
         if found is not None:
-            return found
+            return _noting_platform(session, options, found)
         if options.pull == "never":
-            raise NotFoundError("image", options.image, exit_code=125)
+            reason = why_absent(session, options.image, options.platform)
+            raise NotFoundError("image", options.image, message=reason, exit_code=125)
         session.notices.append(f"Unable to find image '{with_tag(options.image)}' locally")
-    return pull_image(session, options.image, options.platform, progress)
+    return _noting_platform(session, options, pull_image(session, options.image, options.platform, progress))
+
+
+def _noting_platform(session: Session, options: ContainerOptions, image: LoadedImage) -> LoadedImage:
+    """An image of another platform may run, emulated; nobody should wonder why it does not, or is slow."""
+    from pyctl_hookspecs.platforms import host_platform, rank
+
+    here = host_platform()
+    if not options.platform and image.platform and image.platform != here and rank(image.platform, here) < 0:
+        session.notices.append(
+            f"WARNING: The requested image's platform ({image.platform}) does not match the detected host platform "
+            f"({here}) and no specific platform was requested"
+        )
+    return image
 
 
 def with_tag(text: str) -> str:

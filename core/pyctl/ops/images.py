@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -150,6 +150,8 @@ def _config(client: Client, manifest: Manifest, parents: tuple[str, ...], wanted
     if wanted and platform and platforms.rank(platform, wanted) < 0:
         raise NotFoundError("image", manifest.target.digest)
     document = loads(body)
+    if not isinstance(document, dict):
+        raise PyctlError(f"image configuration {manifest.config.digest}: malformed: not an object")
     diff_ids = tuple((document.get("rootfs") or {}).get("diff_ids") or ())
     chain = ""
     for diff_id in diff_ids:

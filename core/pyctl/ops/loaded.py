@@ -69,6 +69,20 @@ def find_local(session: Session, text: str, platform: str, *, unpack: bool = Fal
     )
 
 
+def why_absent(session: Session, text: str, platform: str) -> str:
+    """In Docker's words why ``find_local`` found nothing."""
+    from pyctl.ops import images
+    from pyctl.ops.drafting import with_tag
+    from pyctl_hookspecs.errors import NotFoundError
+
+    try:
+        images.load_config(session.client, images.find_image(session.client, text), platform)
+    except NotFoundError as error:
+        if platform:
+            return str(error)
+    return f"No such image: {with_tag(text)}"
+
+
 def _is_unpacked(session: Session, chain_id: str) -> bool:
     from pyctl_hookspecs.errors import NotFoundError
 

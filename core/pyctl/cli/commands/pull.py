@@ -44,7 +44,7 @@ def pull(settings: Settings, options: PullOptions, name: str) -> None:
     # Docker's pull has its progress on standard output, and programs take a word on standard error for a failure.
     with session_for(settings) as session, pull_progress(session, _style(options), sys.stdout) as progress:
         if is_verbose:
-            echo(f"{reference.tag or 'latest'}: Pulling from {_repository(reference.familiar_name)}")
+            echo(f"{reference.tag or 'latest'}: Pulling from {reference.path}")
             sys.stdout.flush()
         request = ops.request_for(
             session, name, platforms=options.platform, all_platforms=options.all_platforms, unpack=unpack, progress=progress
@@ -59,8 +59,3 @@ def pull(settings: Settings, options: PullOptions, name: str) -> None:
 
 def _style(options: PullOptions) -> str:
     return "quiet" if options.quiet else options.progress
-
-
-def _repository(familiar_name: str) -> str:
-    """Docker's own images are shown with the directory they are in."""
-    return familiar_name if "/" in familiar_name else f"library/{familiar_name}"
