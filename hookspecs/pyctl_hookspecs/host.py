@@ -128,6 +128,10 @@ class Host(Protocol):
     def runtime_dir(self) -> str: ...
 
     @property
+    def cni_paths(self) -> tuple[str, ...]:
+        """Directories of CNI plug-in binaries, searched in this order."""
+
+    @property
     def content(self) -> Content: ...
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pyctl.ops.settings import Settings
 from pyctl_hookspecs.errors import InvalidArgumentError, UnsupportedError
 
@@ -82,7 +84,7 @@ def load_settings(flags: GlobalOptions, environ: Mapping[str, str], layout: Layo
         data_root=_absolute("data-root", _pick(flags.data_root, None, file.get("data_root"), layout.data_root)),
         runtime_dir=layout.runtime_dir,
         snapshotter=_pick(flags.snapshotter, environ.get("CONTAINERD_SNAPSHOTTER"), file.get("snapshotter"), "overlayfs"),
-        cni_paths=tuple(cni_path.split(":")) if cni_path else layout.cni_paths,
+        cni_paths=tuple(os.path.abspath(p) for p in cni_path.split(":") if p) or layout.cni_paths,
         cni_netconfpath=_absolute(
             "cni-netconfpath",
             _pick(flags.cni_netconfpath, environ.get("NETCONFPATH"), file.get("cni_netconfpath"), layout.netconf_path),
@@ -151,8 +153,6 @@ def _address(flags: GlobalOptions, environ: Mapping[str, str], file: Mapping[str
 
 
 def _absolute(name: str, path: str) -> str:
-    import os
-
     if not path:
         raise InvalidArgumentError(f"{name} must not be empty", exit_code=125)
     return os.path.abspath(path)

@@ -77,6 +77,10 @@ class CoreHost:
         return self._session.paths.runtime_dir
 
     @property
+    def cni_paths(self) -> tuple[str, ...]:
+        return self._session.settings.cni_paths
+
+    @property
     def content(self) -> ContentStore:
         from pyctl.ops.image_store import ContentStore
 

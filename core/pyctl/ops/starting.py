@@ -84,7 +84,11 @@ def plan_networks(session: Session, facts: StartFacts) -> tuple[PlannedNetwork, 
         driver, name, conflist = reference.partition(":")[0], reference, ""
         if not special:
             network = networks.resolve(
-                session.settings.cni_netconfpath, session.namespace, reference, bridge_ip=session.settings.bridge_ip
+                session.settings.cni_netconfpath,
+                session.namespace,
+                reference,
+                bridge_ip=session.settings.bridge_ip,
+                engine=session.settings.network_engine,
             )
             driver, name, conflist = network.driver, network.name, network.conflist
         request = NetworkRequest(

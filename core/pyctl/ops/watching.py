@@ -78,6 +78,7 @@ def watch_exit(session: Session, container_id: str) -> None:
             f"--address={session.address}",
             f"--data-root={settings.data_root}",
             f"--cni-netconfpath={settings.cni_netconfpath}",
+            f"--cni-path={':'.join(settings.cni_paths)}",
             *([f"--bridge-ip={settings.bridge_ip}"] if settings.bridge_ip else []),
         ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctl.state.locks import Lock, is_temporary, write_atomic
-from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, Record, UnsupportedError
+from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,22 +74,20 @@ def find(netconf_path: str, namespace: str, reference: str) -> Network:
     return pick(read_all(netconf_path, namespace), reference)
 
 
-def resolve(netconf_path: str, namespace: str, reference: str, *, bridge_ip: str = "") -> Network:
+def resolve(netconf_path: str, namespace: str, reference: str, *, bridge_ip: str = "", engine: str = "auto") -> Network:
     """``find`` for a container that is about to be connected: the default network is made if it does not exist yet.
+
+    With ``engine`` ``cni`` the well-known chain is carried out by the real binaries too.
 
     Raises:
         NotFoundError: in Docker's words.
-        UnsupportedError: its chain of CNI plug-ins is not one we carry out.
     """
     if reference in (DEFAULT_NAME, "default"):
         network = ensure_default(netconf_path, namespace, bridge_ip=bridge_ip)
     else:
         network = find(netconf_path, namespace, reference)
-    if network.driver == "cni":
-        raise UnsupportedError(
-            f"network {network.name} uses a chain of CNI plug-ins ({network.kind}) that is not supported yet",
-            hint=f"see {network.path}",
-        )
+    if engine == "cni" and network.driver == "bridge":
+        return network.replace(driver="cni")
     return network
 
 
@@ -233,12 +231,29 @@ def _read(netconf_path: str, namespace: str) -> tuple[Network, ...]:
                     config = json.loads(file.read())
                 if not isinstance(config, dict) or not isinstance(config["name"], str):
                     raise ValueError("no object with a name")
-                networks.append(_network(config, path))
+                networks.append(_network(_gathered(config, directory), path))
             except FileNotFoundError:
                 continue  # removed by somebody who takes no lock
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise InvalidArgumentError(f"{path} is not a CNI network configuration: {error}") from error
     return tuple(networks)
+
+
+def _gathered(config: dict[str, Any], directory: str) -> dict[str, Any]:
+    """A list together with what the folder of its network's name adds to it, as the CNI specification has it."""
+    if "type" in config or str(config.get("loadOnlyInlinedPlugins", False)).lower() == "true" or "/" in config["name"]:
+        return config
+    folder = os.path.join(directory, config["name"])
+    if not os.path.isdir(folder):
+        return config
+    import json
+
+    added = []
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".conf") and not is_temporary(name):
+            with open(os.path.join(folder, name), "rb") as file:
+                added.append(json.loads(file.read()))
+    return {**config, "plugins": [*config.get("plugins", ()), *added]} if added else config
 
 
 def _network(config: Mapping[str, Any], path: str) -> Network:

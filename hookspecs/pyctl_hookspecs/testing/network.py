@@ -36,6 +36,7 @@ class FakeHost:
 
     namespace = "suite"
     address = ""
+    cni_paths = ("/opt/cni/bin", "/usr/lib/cni")
 
     def __init__(self, directory: str) -> None:
         self.data_store = f"{directory}/data"
@@ -45,6 +46,10 @@ class FakeHost:
     def task_pid(self, container_id: str) -> int:
         """Every container runs, as this process."""
         return os.getpid()
+
+    def cancelled(self) -> bool:
+        """Nobody interrupts the suite."""
+        return False
 
     def keeper(self, command: str, payload: Mapping[str, str]) -> Mapping[str, str]:
         """``hold_ports`` and ``release_ports`` as the real one answers them."""

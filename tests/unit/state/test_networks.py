@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyctl.state import networks
-from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError
+from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError
 
 
 def _write(path: Path, **config: object) -> None:
@@ -87,10 +87,24 @@ def test_a_single_conf_is_a_list_of_one(tmp_path: Path) -> None:
     assert (found.name, found.kind, found.driver, found.network_id) == ("foreign", "macvlan", "cni", "")
 
 
-def test_a_chain_we_do_not_know_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_chain_we_do_not_know_is_left_to_the_real_binaries(tmp_path: Path) -> None:
     _write(tmp_path / "10-foreign.conflist", name="foreign", plugins=[{"type": "macvlan"}])
-    with pytest.raises(UnsupportedError, match="foreign"):
-        networks.resolve(str(tmp_path), "default", "foreign")
+    assert networks.resolve(str(tmp_path), "default", "foreign").driver == "cni"
+
+
+def test_the_engine_cni_carries_out_the_well_known_chain_too(tmp_path: Path) -> None:
+    assert networks.resolve(str(tmp_path), "default", "bridge").driver == "bridge"
+    assert networks.resolve(str(tmp_path), "default", "bridge", engine="cni").driver == "cni"
+
+
+def test_a_folder_of_the_networks_name_adds_plugins(tmp_path: Path) -> None:
+    _write(tmp_path / "10-foreign.conflist", name="foreign", plugins=[{"type": "macvlan"}])
+    _write(tmp_path / "20-alone.conflist", name="alone", loadOnlyInlinedPlugins=True, plugins=[{"type": "macvlan"}])
+    for folder in ("foreign", "alone"):
+        (tmp_path / folder).mkdir()
+        _write(tmp_path / folder / "50-more.conf", type="tuning")
+    kinds = {n.name: [p["type"] for p in json.loads(n.conflist)["plugins"]] for n in networks.read_all(str(tmp_path), "default")}
+    assert kinds == {"foreign": ["macvlan", "tuning"], "alone": ["macvlan"]}
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
