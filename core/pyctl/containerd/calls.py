@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from pyctl.containerd.message import Message
-    from pyctl.containerd.transport import Pending, Stream, Transport
+    from pyctl.containerd.transport import Exchange, Pending, Stream, Transport
 
     R = TypeVar("R", bound=Message)
 
@@ -42,6 +42,9 @@ class Calls:
         timeout_s: float | None = TIMEOUT_S,
     ) -> Stream[R]:
         return self.transport.server_stream(method, request, reply, self.metadata, about, timeout_s)
+
+    def exchange(self, method: str, reply: type[R], about: tuple[str, str] = ("object", "")) -> Exchange[R]:
+        return self.transport.exchange(method, reply, self.metadata, about)
 
     def bidi(
         self, method: str, requests: Iterator[Message], reply: type[R], about: tuple[str, str] = ("object", "")

@@ -6,8 +6,6 @@ are kept outstanding and their answers read when the window is full.
 
 from __future__ import annotations
 
-from _queue import SimpleQueue
-
 from pyctl.containerd._api import content_pb2
 from pyctl.containerd.errors import AlreadyExistsError
 from pyctl.containerd.records import EMPTY
@@ -19,11 +17,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pyctl.containerd.calls import Calls
-    from pyctl.containerd.transport import Stream
+    from pyctl.containerd.transport import Exchange
 
 _SERVICE = "/containerd.services.content.v1.Content/"
 CHUNK_BYTES = 1024 * 1024
 _WINDOW = 4
+_DATA_TAG = b"\x32"  # of the field `data`, which goes last and is never copied
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 
 
@@ -36,8 +35,7 @@ class Writer:
 
     def __init__(self, calls: Calls, ref: str, *, digest: str, size_bytes: int = 0) -> None:
         self._calls, self._ref, self._digest, self._size_bytes = calls, ref, digest, size_bytes
-        self._requests: SimpleQueue[content_pb2.WriteRequest | None] = SimpleQueue()
-        self._stream: Stream[content_pb2.WriteResponse] | None = None
+        self._exchange: Exchange[content_pb2.WriteResponse] | None = None
         self._outstanding = 0
         self._offset_bytes = 0
         self.exists = False
@@ -59,23 +57,25 @@ class Writer:
     def __exit__(self, *exc: object) -> None:
         # What is under way would be lost by hanging up now, and fetched again by the resume.
         try:
-            if self._stream is not None:
+            if self._exchange is not None:
                 self._drain(0)
+                self._finish()
         except PyctlError:
             pass
         finally:
             self._hang_up()
 
-    def write(self, chunk: bytes) -> None:
-        """Append; longer chunks than 1 MiB are cut.
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append; longer chunks than 1 MiB are cut. The chunk is the caller's again afterwards.
 
         Raises:
             PyctlError: the daemon refused (no space, for example); what it has stays for a resume.
         """
-        for start in range(0, len(chunk), CHUNK_BYTES):
-            piece = chunk[start : start + CHUNK_BYTES] if len(chunk) > CHUNK_BYTES else chunk
+        whole = memoryview(chunk)
+        for start in range(0, len(whole), CHUNK_BYTES):
+            piece = whole[start : start + CHUNK_BYTES]
             if not self.exists:
-                self._send(content_pb2.WriteRequest(action=content_pb2.WRITE, offset=self._offset_bytes, data=piece))
+                self._send(content_pb2.WriteRequest(action=content_pb2.WRITE, offset=self._offset_bytes), piece)
             self._offset_bytes += len(piece)
 
     def truncate(self) -> None:
@@ -104,6 +104,7 @@ class Writer:
                     )
                 )
                 self._drain(0)
+                self._finish()
             except AlreadyExistsError:
                 self.exists = True
             except ConflictError:
@@ -119,10 +120,7 @@ class Writer:
 
     def _open(self) -> bool:
         """Ask for the ingest; False while somebody else has it."""
-        self._requests = SimpleQueue()
-        self._stream = self._calls.bidi(
-            _SERVICE + "Write", iter(self._requests.get, None), content_pb2.WriteResponse, ("content", self._digest)
-        )
+        self._exchange = self._calls.exchange(_SERVICE + "Write", content_pb2.WriteResponse, ("content", self._digest))
         self._outstanding = 0
         try:
             self._send(
@@ -156,28 +154,45 @@ class Writer:
         except (NotFoundError, UnavailableError):
             pass  # gone already, or the daemon still holds it: whoever opens it next finds out
 
-    def _send(self, request: content_pb2.WriteRequest) -> None:
-        self._requests.put(request)
+    def _send(self, request: content_pb2.WriteRequest, data: memoryview | None = None) -> None:
+        if self._exchange is None:
+            raise PyctlError(f"the ingest {self._ref} is not open")
+        head = request.SerializeToString()
+        if data is None:
+            self._exchange.send(head)
+        else:
+            self._exchange.send(head + _DATA_TAG + _varint(len(data)), data)
         self._outstanding += 1
         self._drain(_WINDOW)
 
     def _drain(self, allowed: int) -> None:
         """Read answers until at most ``allowed`` are missing."""
-        stream = self._stream
-        if stream is None:
+        if self._exchange is None:
             raise PyctlError(f"the ingest {self._ref} is not open")
         while self._outstanding > allowed:
-            try:
-                answer = next(stream)
-            except StopIteration:
-                raise UnavailableError(f"containerd ended the write of {self._digest} early") from None
+            answer = self._exchange.receive()
+            if answer is None:
+                raise UnavailableError(f"containerd ended the write of {self._digest} early")
             self._outstanding -= 1
             if answer.action == content_pb2.STAT:
                 self._offset_bytes = answer.offset
 
+    def _finish(self) -> None:
+        """End the stream in good order: the ingest is free for the next writer, the connection for the next call."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.finish()
+
     def _hang_up(self) -> None:
-        """End the stream and the thread that feeds it."""
-        self._requests.put(None)
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.cancel()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.cancel()
+
+
+def _varint(number: int) -> bytes:
+    raw = bytearray()
+    while number >= 0x80:
+        raw.append(number & 0x7F | 0x80)
+        number >>= 7
+    raw.append(number)
+    return bytes(raw)

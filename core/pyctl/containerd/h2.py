@@ -13,11 +13,12 @@ from struct import pack, unpack_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS, ACK, PADDED, PRIORITY = 0x1, 0x4, 0x1, 0x8, 0x20
 _MAX_FRAME = 16384
+_MAX_PIECES = 256  # buffers for one system call; the kernel takes 1024
 _CONNECT_S = 5
 _READ = 256 * 1024
 _WINDOW = 1 << 30  # what may be under way to us: more than any answer
@@ -65,6 +66,7 @@ class Connection:
         self._send_window = 0  # this stream's
         self._connection_window = 65535
         self._received = 0
+        self._early: list[tuple[int, int, bytes]] = []  # frames of the answer that came while we were sending
         self._guard = allocate_lock()
         self._in_use = False  # a thread is inside a system call on the socket
         self._is_shut = False
@@ -83,8 +85,7 @@ class Connection:
             StreamError: the connection is gone; nothing was begun.
             TimeoutError: the daemon does not take it.
         """
-        self._stream += 2
-        self._send_window = self._peer_window
+        self._next_stream()
         stream = self._stream
         out = [self._unsent, frame(HEADERS, END_HEADERS, stream, headers)]
         self._unsent = b""
@@ -98,16 +99,52 @@ class Connection:
             self._send(b"".join(out), was_begun=False)
             return
         self._send(b"".join(out), was_begun=False)
-        while view:
-            room = min(self._send_window, self._connection_window, _MAX_FRAME)
-            if room <= 0:
-                self._next_frame()  # until a WINDOW_UPDATE makes room
-                continue
-            piece, view = view[:room], view[room:]
+        while view and (room := self._room()):
+            piece, view = view[: min(room, _MAX_FRAME)], view[min(room, _MAX_FRAME) :]
             self._took(len(piece))
             self._send(frame(DATA, 0 if view else END_STREAM, stream, piece))
 
-    def messages(self) -> Iterable[bytes]:
+    def open(self, headers: bytes) -> None:
+        """Begin a request whose messages come one by one; ``end_messages`` ends it.
+
+        Raises:
+            StreamError: the connection is gone; nothing was begun.
+        """
+        self._next_stream()
+        out, self._unsent = self._unsent, b""
+        self._send(out + frame(HEADERS, END_HEADERS, self._stream, headers), was_begun=False)
+
+    def send_message(self, head: bytes, data: bytes | memoryview) -> None:
+        """Send one message, given in two parts so that ``data`` need not be copied. For connections without a time-out.
+
+        Returns early when the daemon has ended the call already: ``messages`` says how.
+
+        Raises:
+            StreamError: the connection broke.
+        """
+        stream = self._stream.to_bytes(4, "big")
+        full = _MAX_FRAME.to_bytes(3, "big") + b"\0\0" + stream
+        for part in (message_head(len(head) + len(data)) + head, data):
+            view, at, end = memoryview(part), 0, len(part)
+            while at < end:
+                room = self._room()
+                if not room:
+                    return
+                stop = min(at + room, end, at + _MAX_PIECES // 2 * _MAX_FRAME)
+                self._took(stop - at)
+                out: list[bytes | memoryview] = []
+                while at < stop:
+                    size = min(stop - at, _MAX_FRAME)
+                    out.append(full if size == _MAX_FRAME else size.to_bytes(3, "big") + b"\0\0" + stream)
+                    out.append(view[at : at + size])
+                    at += size
+                self._send_pieces(out)
+
+    def end_messages(self) -> None:
+        """No more messages; the daemon may end the call."""
+        self._send(frame(DATA, END_STREAM, self._stream, b""))
+
+    def messages(self) -> Iterator[bytes]:
         """The messages of the answer, then ``trailers``.
 
         Raises:
@@ -117,9 +154,7 @@ class Connection:
         self.trailers = b""
         pending = bytearray()
         while True:
-            kind, flags, stream, payload = self._next_frame()
-            if stream != self._stream:
-                continue  # the rest of a stream that was given up
+            kind, flags, payload = self._answer_frame()
             if kind == DATA:
                 pending += _unpadded(flags, payload)
                 while len(pending) >= 5:
@@ -171,6 +206,29 @@ class Connection:
         self.is_usable = False
         self._socket.close()
 
+    def _next_stream(self) -> None:
+        self._stream += 2
+        self._send_window = self._peer_window
+        self._early.clear()
+
+    def _room(self) -> int:
+        """How many bytes the daemon takes now, having waited for at least one; 0 when it has ended the call."""
+        while (room := min(self._send_window, self._connection_window)) <= 0:
+            if self._early and (self._early[-1][0] == RST_STREAM or self._early[-1][1] & END_STREAM):
+                return 0
+            kind, flags, stream, payload = self._next_frame()
+            if stream == self._stream:
+                self._early.append((kind, flags, payload))
+        return room
+
+    def _answer_frame(self) -> tuple[int, int, bytes]:
+        if self._early:
+            return self._early.pop(0)
+        while True:
+            kind, flags, stream, payload = self._next_frame()
+            if stream == self._stream:  # or the rest of one that was given up
+                return kind, flags, payload
+
     def _took(self, size: int) -> None:
         self._send_window -= size
         self._connection_window -= size
@@ -200,12 +258,24 @@ class Connection:
         finally:
             self._leave()
 
+    def _send_pieces(self, pieces: list[bytes | memoryview]) -> None:
+        self._enter()
+        try:
+            sent = self._socket.sendmsg(pieces)
+            if sent < sum(map(len, pieces)):  # a signal came in between
+                self._socket.sendall(memoryview(b"".join(pieces))[sent:])
+        except OSError as error:
+            self.is_usable = False
+            raise StreamError(str(error)) from error
+        finally:
+            self._leave()
+
     def _header_block(self, flags: int, payload: bytes) -> bytes:
         block = _unpadded(flags, payload)
         if flags & PRIORITY:
             block = block[5:]
         while not flags & END_HEADERS:
-            _, flags, _, more = self._next_frame()
+            _, flags, more = self._answer_frame()
             block += more
         return block
 
@@ -295,7 +365,12 @@ def request_headers(method: str, fields: Iterable[tuple[str, str]]) -> bytes:
 
 def message_body(message: bytes) -> bytes:
     """A message as gRPC sends it: uncompressed, its length in front."""
-    return b"\0" + pack(">I", len(message)) + message
+    return message_head(len(message)) + message
+
+
+def message_head(size: int) -> bytes:
+    """What goes in front of an uncompressed message of so many bytes."""
+    return b"\0" + pack(">I", size)
 
 
 def _text(value: str) -> bytes:

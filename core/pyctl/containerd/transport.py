@@ -16,6 +16,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _queue import SimpleQueue
     from collections.abc import Callable, Iterator
     from typing import Any, Protocol, Self
 
@@ -62,6 +63,32 @@ if TYPE_CHECKING:
 
         def cancel(self) -> None: ...
 
+    class Exchange(Protocol[R_co]):
+        """A call whose request and answer are both streams, for one thread; ``finish`` or ``cancel`` ends it."""
+
+        def send(self, head: bytes, data: bytes | memoryview = b"") -> None:
+            """Send a message: the serialised fields in ``head`` and after them, never copied, those in ``data``.
+
+            When the daemon has ended the call, ``receive`` says how.
+            """
+
+        def receive(self) -> R_co | None:
+            """Wait for the next message; None at the end.
+
+            Raises:
+                PyctlError: the daemon's status.
+            """
+
+        def finish(self) -> None:
+            """Say that there are no more messages, and wait for the daemon to end the call.
+
+            Raises:
+                PyctlError: the daemon's status.
+            """
+
+        def cancel(self) -> None:
+            """Give up; harmless when it is over."""
+
     class Transport(Protocol):
         """Blocking calls over one connection; any thread may use it."""
 
@@ -79,6 +106,9 @@ if TYPE_CHECKING:
             self, method: str, request: Message, reply: type[R], metadata: Metadata, about: About, timeout_s: float | None
         ) -> Stream[R]:
             """Send one message, get many."""
+
+        def exchange(self, method: str, reply: type[R], metadata: Metadata, about: About) -> Exchange[R]:
+            """Send and get messages in turns."""
 
         def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> Stream[R]:
             """Send many, get many. Another thread consumes ``requests``, which must end when the stream does."""
@@ -143,6 +173,13 @@ class GrpcTransport:
     def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> _Stream[R]:
         call = self._open().stream_stream(method, _serialize, reply.FromString)
         return _Stream(self, call(requests, metadata=metadata), about)
+
+    def exchange(self, method: str, reply: type[R], metadata: Metadata, about: About) -> _Exchange[R]:
+        from _queue import SimpleQueue
+
+        requests: SimpleQueue[bytes | None] = SimpleQueue()
+        call = self._open().stream_stream(method, None, reply.FromString)
+        return _Exchange(requests, _Stream(self, call(iter(requests.get, None), metadata=metadata), about))
 
     def close(self) -> None:
         with self._lock:
@@ -250,6 +287,26 @@ class _Stream(Generic[R_co]):
     def cancel(self) -> None:
         self._cancelled = True
         self._call.cancel()
+
+
+class _Exchange(Generic[R_co]):
+    def __init__(self, requests: SimpleQueue[bytes | None], stream: _Stream[R_co]) -> None:
+        self._requests, self._stream = requests, stream
+
+    def send(self, head: bytes, data: bytes | memoryview = b"") -> None:
+        self._requests.put(head + data)
+
+    def receive(self) -> R_co | None:
+        return next(self._stream, None)
+
+    def finish(self) -> None:
+        self._requests.put(None)
+        for _ in self._stream:
+            pass
+
+    def cancel(self) -> None:
+        self._requests.put(None)  # ends the thread that feeds the call
+        self._stream.cancel()
 
 
 def _serialize(message: Message) -> bytes:

@@ -1,7 +1,7 @@
 """The light transport: blocking calls over Unix sockets without grpcio, one connection for each call under way.
 
-No thread, no event loop: a call takes a free connection or makes one (0.2 ms), and gives it back. Only calls that
-stream in both directions go through grpcio, which is loaded then.
+No thread, no event loop: a call takes a free connection or makes one (0.2 ms), and gives it back. Only calls whose two
+directions know nothing of each other (``bidi``) go through grpcio, which is loaded then.
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class UnixTransport:
     ) -> _Stream:
         return _Stream(self._call(method, request, metadata, about, timeout_s), reply)
 
+    def exchange(self, method: str, reply: type[R], metadata: Metadata, about: About) -> _Exchange:
+        return _Exchange(self._call(method, None, metadata, about, None), reply)
+
     def bidi(self, method: str, requests: Iterator[Message], reply: type[R], metadata: Metadata, about: About) -> Stream[R]:
         with self._lock:
             if self._grpc is None:
@@ -73,9 +76,9 @@ class UnixTransport:
         if grpc is not None:
             grpc.close()
 
-    def _call(self, method: str, request: Message, metadata: Metadata, about: About, timeout_s: float | None) -> _Call:
-        """Send a request; over a fresh connection if a kept one turns out to be gone."""
-        body = message_body(request.SerializeToString())
+    def _call(self, method: str, request: Message | None, metadata: Metadata, about: About, timeout_s: float | None) -> _Call:
+        """Send a request, or only begin it; over a fresh connection if a kept one turns out to be gone."""
+        body = b"" if request is None else message_body(request.SerializeToString())
         deadline = None if timeout_s is None else monotonic() + timeout_s
         fields = metadata if timeout_s is None else (("grpc-timeout", f"{int(timeout_s * 1000)}m"), *metadata)
         headers = request_headers(method, fields)
@@ -84,7 +87,7 @@ class UnixTransport:
             call = _Call(self, connection, about, deadline)
             try:
                 call.hold_deadline()
-                connection.begin(headers, body)
+                connection.begin(headers, body) if body else connection.open(headers)
                 return call
             except StreamError as error:
                 call.end()
@@ -168,19 +171,35 @@ class _Call:
             self._is_clean = True
             code, detail = self._connection.status()
         except StreamError as error:
-            if self.is_cancelled:
-                raise errors.error_for(errors.CANCELLED, "the call was cancelled") from error
-            raise self._transport._broken(error) from error
+            raise self._broken(error) from error
         except TimeoutError as error:
             raise self._transport._silent() from error
         if code:
             raise errors.error_for(code, detail, kind=self._about[0], ref=self._about[1])
+
+    def send(self, head: bytes, data: bytes | memoryview) -> None:
+        """One message of a request that was only begun."""
+        try:
+            self._connection.send_message(head, data)
+        except StreamError as error:
+            raise self._broken(error) from error
+
+    def end_messages(self) -> None:
+        try:
+            self._connection.end_messages()
+        except StreamError as error:
+            raise self._broken(error) from error
 
     def cancel(self) -> None:
         """Wake whoever waits for the answer; callable from any thread."""
         self.is_cancelled = True
         if not self._is_over:
             self._connection.shutdown()
+
+    def _broken(self, error: StreamError) -> PyctlError:
+        if self.is_cancelled:
+            return errors.error_for(errors.CANCELLED, "the call was cancelled")
+        return self._transport._broken(error)
 
     def end(self) -> None:
         if not self._is_over:
@@ -277,3 +296,30 @@ class _Stream:
 
     def cancel(self) -> None:
         self._call.cancel()
+
+
+class _Exchange:
+    def __init__(self, call: _Call, reply: type[Message]) -> None:
+        self._call, self._reply = call, reply
+        self._answers = call.messages()
+
+    def send(self, head: bytes, data: bytes | memoryview = b"") -> None:
+        self._call.send(head, data)
+
+    def receive(self) -> Any:
+        try:
+            return self._reply.FromString(next(self._answers))
+        except StopIteration:
+            return None
+
+    def finish(self) -> None:
+        try:
+            self._call.end_messages()
+            for _ in self._answers:
+                pass
+        finally:
+            self._call.end()
+
+    def cancel(self) -> None:
+        self._call.cancel()
+        self._call.end()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pyctl.containerd._api import content_pb2
 from pyctl.containerd.calls import Calls
 from pyctl.containerd.errors import error_for
 
@@ -45,6 +47,30 @@ class FakeStream:
         self.cancelled = True
 
 
+class FakeExchange:
+    """Answers come from a generator that is given what was sent so far."""
+
+    def __init__(self, answer: Callable[[Any], Any], request: Any, about: tuple[str, str]) -> None:
+        self._sent: deque[bytes] = deque()
+        self._answers = FakeStream(iter(answer(self._requests(request))), about)
+
+    def _requests(self, request: Any) -> Iterator[Any]:
+        while self._sent:
+            yield request.FromString(self._sent.popleft())
+
+    def send(self, head: bytes, data: bytes | memoryview = b"") -> None:
+        self._sent.append(head + data)
+
+    def receive(self) -> Any:
+        return next(self._answers, None)
+
+    def finish(self) -> None:
+        assert list(self._answers) == []
+
+    def cancel(self) -> None:
+        self._answers.cancel()
+
+
 class FakeTransport:
     """``answers`` maps the last word of a method to what it answers: a function of the request(s)."""
 
@@ -75,9 +101,13 @@ class FakeTransport:
         self.metadata = metadata
         return FakeStream(iter(self._answer(method)(request)), about)
 
-    def bidi(self, method: str, requests: Iterator[Any], reply: Any, metadata: Any, about: tuple[str, str]) -> Any:
+    def exchange(self, method: str, reply: Any, metadata: Any, about: tuple[str, str]) -> Any:
         self.metadata = metadata
-        return FakeStream(self._answer(method)(requests), about)
+        request = getattr(content_pb2, method.rpartition("/")[2] + "Request")
+        return FakeExchange(self._answer(method), request, about)
+
+    def bidi(self, method: str, requests: Iterator[Any], reply: Any, metadata: Any, about: tuple[str, str]) -> Any:
+        raise AssertionError(f"no test needs {method}")
 
     def close(self) -> None:
         self.closed += 1
