@@ -93,7 +93,13 @@ class Journal:
     def _line(self, **fields: Any) -> None:
         import json
 
-        os.write(self._file, json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+        rest = memoryview(json.dumps(fields, separators=(",", ":")).encode() + b"\n")
+        try:
+            while rest:  # a disk that is nearly full takes a part first; the rest is what fails
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            error.filename = self.path
+            raise
 
 
 def open_locked(path: str, create: int, how: int) -> int:

@@ -88,7 +88,9 @@ def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable:
         finally:
             os.close(fd)
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a full disk does not say of what
         try:
             os.unlink(temporary)
         except FileNotFoundError:

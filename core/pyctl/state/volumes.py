@@ -56,14 +56,20 @@ class VolumeStore:
                 return found, False
             directory = os.path.join(self._root, volume_name)
             data = os.path.join(directory, "_data")
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            # Docker's mode: users of a container other than root may read what root puts there. The data root is 0700.
-            os.makedirs(data, mode=0o755, exist_ok=True)
-            os.chmod(data, 0o755)
+            is_new = not os.path.isdir(directory)
             import json
 
             content = json.dumps({"labels": dict(sorted(labels.items())) or None}, indent=4, ensure_ascii=False)
-            write_atomic(os.path.join(directory, "volume.json"), content)
+            try:
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+                # Docker's mode: users of a container other than root may read what root puts there. The data root is 0700.
+                os.makedirs(data, mode=0o755, exist_ok=True)
+                os.chmod(data, 0o755)
+                write_atomic(os.path.join(directory, "volume.json"), content)
+            except BaseException:
+                if is_new:
+                    _delete(directory)
+                raise
             made = self._read(volume_name)
             assert made is not None  # under our lock, just written
             return made, True

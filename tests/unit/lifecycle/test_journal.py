@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from tests.unit.state import full_disk
 
 from pyctl.lifecycle.journal import Journal, is_owned, read_plan
 from pyctl.lifecycle.recover import undo_plan
@@ -80,3 +81,13 @@ def test_only_what_is_picked_is_undone(tmp_path: Path) -> None:
 
 def test_a_plan_that_somebody_else_undid_in_the_meantime_is_a_success(tmp_path: Path) -> None:
     assert undo_plan(str(tmp_path / "nothing"), lambda provider, token: pytest.fail("no")) == []
+
+
+def test_a_plan_that_a_full_disk_takes_in_part_is_not_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(str(tmp_path / "j"))
+    monkeypatch.setattr(os, "write", full_disk.writer(room=20))
+    with pytest.raises(OSError, match="No space left") as caught:
+        journal.begin([_step("a")])
+    monkeypatch.undo()
+    assert caught.value.filename == journal.path
+    journal.close()

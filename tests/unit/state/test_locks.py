@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.state import full_disk
 
 from pyctl.state.locks import Lock, is_temporary, lock_directory, write_atomic
 
@@ -63,3 +64,11 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_unfinished_writes_are_recognised() -> None:
     assert is_temporary(".tmp-volume.json123") and not is_temporary("volume.json")
+
+
+def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", full_disk.writer(room=2))
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomic(f"{tmp_path}/file", "content")
+    monkeypatch.undo()
+    assert (caught.value.filename, os.listdir(tmp_path)) == (f"{tmp_path}/file", [])

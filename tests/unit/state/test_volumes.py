@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.state import full_disk
 
 from pyctl.state.locks import Lock
 from pyctl.state.volumes import ANONYMOUS_LABEL, VolumeStore
@@ -121,3 +122,11 @@ def test_changes_wait_for_nerdctl_s_lock(store: VolumeStore, tmp_path: Path) -> 
         assert [volume.name for volume in store.list()] == ["first"]
     thread.join(10)
     assert done.is_set()
+
+
+def test_a_full_disk_leaves_no_half_volume(store: VolumeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", full_disk.writer(room=2))
+    with pytest.raises(OSError, match="No space left"):
+        store.create("data", {})
+    monkeypatch.undo()
+    assert os.listdir(tmp_path / "volumes" / "ns") == []
