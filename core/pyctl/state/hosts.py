@@ -23,7 +23,7 @@ _DEFAULT_NETWORK = "bridge"
 class HostsEntry(Record):
     """One container in the store. ``networks`` pairs a network's name with its CNI result as JSON text.
 
-    ``extra_hosts`` pairs a host name with its address.
+    ``extra_hosts`` pairs a host name with its address, ``aliases`` a network's name with one more name for peers there.
     """
 
     container_id: str
@@ -32,10 +32,15 @@ class HostsEntry(Record):
     domainname: str = ""
     extra_hosts: tuple[tuple[str, str], ...] = ()
     networks: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 class HostsStore:
-    """The store of one containerd namespace under a data store. Every change rewrites all hosts files there."""
+    """The store of one containerd namespace under a data store.
+
+    A change rewrites the hosts files of everybody on the same networks, in the order of the IDs, under the lock. Many
+    changes at once share their rewriting: whoever gets the lock and finds its own change in the last file is done.
+    """
 
     def __init__(self, data_store: str, namespace: str) -> None:
         self._root = os.path.join(data_store, "etchosts", namespace)
@@ -53,11 +58,12 @@ class HostsStore:
         return path
 
     def acquire(self, entry: HostsEntry) -> None:
-        """Enter a container with its addresses: its own file and its peers' now know it. Repeating it replaces."""
-        import json
+        """Enter a container with its addresses: its own file and its peers' now know it. Repeating it replaces.
 
-        networks = {name: json.loads(result) for name, result in entry.networks if result}
-        meta = {
+        Who still stands there with one of these addresses is gone, or it would have kept it: it is taken out.
+        """
+        networks = {name: _loads(result) for name, result in entry.networks if result}
+        meta: dict[str, Any] = {
             "ID": entry.container_id,
             "Networks": networks,
             "Hostname": entry.hostname,
@@ -65,47 +71,98 @@ class HostsStore:
             "Name": entry.container_name,
             "Domainname": entry.domainname,
         }
+        aliases: dict[str, list[str]] = {}
+        for network, alias in entry.aliases:
+            aliases.setdefault(network, []).append(alias)
+        if aliases:
+            meta["Aliases"] = aliases  # ours: nerdctl passes over it
+        self.prepare(entry.container_id)
+        old = self._meta(entry.container_id)
+        self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
-            self.prepare(entry.container_id)
-            path = os.path.join(self._root, entry.container_id, "meta.json")
-            write_atomic(path, json.dumps(meta, separators=(",", ":")), durable=False)
-            self._rewrite()
+            metas = self.metas()
+            touched = {*networks, *(old or {}).get("Networks", ())}
+            if old is None and self._is_entered(metas, meta):
+                return
+            for container_id in self._evict(metas, entry.container_id, networks):
+                touched.update(metas[container_id].get("Networks") or ())
+            self._rewrite(metas, touched, entry.container_id)
 
     def release(self, container_id: str) -> None:
         """The container has no addresses any more: its peers forget it, its own hosts file stays."""
+        meta = self._meta(container_id)
+        if meta is None:
+            return
+        self._unlink(container_id, "meta.json")
         with lock_directory(self._root):
-            self._unlink(container_id, "meta.json")
-            self._rewrite()
+            self._unlink(container_id, "meta.json")  # once more: one who had the lock may just have changed it
+            self._take_out(meta)
+
+    def _take_out(self, meta: dict[str, Any]) -> None:
+        """Rewrite the peers of one whose ``meta.json`` is gone, unless somebody has done it on the way."""
+        metas = self.metas()
+        mine = Peers((meta,)).lines()
+        last = self._last_file(metas, meta)
+        if mine and last is not None and not any(line in last for line in mine):
+            return
+        self._rewrite(metas, set(meta.get("Networks") or ()))
+
+    def _is_entered(self, metas: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> bool:
+        """Has somebody who had the lock before written this container's lines? Then into the last file, and its own."""
+        mine = Peers((meta,)).lines()
+        last = self._last_file(metas, meta)
+        own = _read(os.path.join(self._root, meta["ID"], "hosts")) or b""
+        if not mine or last is None or any(line not in last for line in mine):
+            return False
+        return region(meta, Peers(metas.values())).encode(errors="surrogateescape") in own
+
+    def _last_file(self, metas: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> bytes | None:
+        """The hosts file that a rewriting for these networks reaches last; None when there is none."""
+        networks = set(meta.get("Networks") or ())
+        for container_id in sorted(metas, reverse=True):
+            if networks & set(metas[container_id].get("Networks") or ()):
+                content = _read(os.path.join(self._root, container_id, "hosts"))
+                if content is not None:
+                    return content
+        return None
+
+    def _evict(self, metas: dict[str, dict[str, Any]], container_id: str, networks: Mapping[str, Any]) -> list[str]:
+        """Take the addresses of ``networks`` away from everybody else; the IDs of those who had one."""
+        taken = {(network, address) for network, result in networks.items() for address in addresses(result)}
+        found = []
+        for other, meta in metas.items():
+            if other == container_id:
+                continue
+            for network, result in list((meta.get("Networks") or {}).items()):
+                if any((network, address) in taken for address in addresses(result)):
+                    del meta["Networks"][network]
+                    self._save(other, meta)
+                    found.append(other)
+        return found
 
     def rename(self, container_id: str, container_name: str) -> None:
         """Give a container another name in everybody's file; one that is not entered is left out."""
-        import json
-
         with lock_directory(self._root):
             meta = self._meta(container_id)
             if meta is None:
                 return
             meta["Name"] = container_name
-            path = os.path.join(self._root, container_id, "meta.json")
-            write_atomic(path, json.dumps(meta, separators=(",", ":")), durable=False)
-            self._rewrite()
+            self._save(container_id, meta)
+            self._rewrite(self.metas(), set(meta.get("Networks") or ()), container_id)
 
     def remove(self, container_id: str) -> None:
         """Forget a container altogether, its hosts file included. One that is not there counts as removed."""
-        if not os.path.isdir(os.path.join(self._root, container_id)):
+        directory = os.path.join(self._root, container_id)
+        if not os.path.isdir(directory):
             return
+        self.release(container_id)
         with lock_directory(self._root):
-            known = self._unlink(container_id, "meta.json")
-            self._unlink(container_id, "hosts")
-            directory = os.path.join(self._root, container_id)
             try:
                 for leftover in os.listdir(directory):
                     os.unlink(os.path.join(directory, leftover))
                 os.rmdir(directory)
             except FileNotFoundError:
                 pass
-            if known:
-                self._rewrite()
 
     def metas(self) -> dict[str, dict[str, Any]]:
         """Every entered container's ``meta.json``, by container ID; unreadable ones are left out."""
@@ -117,39 +174,49 @@ class HostsStore:
         return {name: meta for name, meta in found if meta is not None}
 
     def _meta(self, container_id: str) -> dict[str, Any] | None:
-        import json
-
         try:
-            with open(os.path.join(self._root, container_id, "meta.json"), "rb") as file:
-                meta = json.loads(file.read())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+            meta = _loads(_read(os.path.join(self._root, container_id, "meta.json")) or b"")
+        except ValueError:
             return None
         return meta if isinstance(meta, dict) else None
 
-    def _unlink(self, container_id: str, name: str) -> bool:
+    def _save(self, container_id: str, meta: Mapping[str, Any]) -> None:
+        import json
+
+        path = os.path.join(self._root, container_id, "meta.json")
+        write_atomic(path, json.dumps(meta, separators=(",", ":")), durable=False)
+
+    def _unlink(self, container_id: str, name: str) -> None:
         try:
             os.unlink(os.path.join(self._root, container_id, name))
         except FileNotFoundError:
-            return False
-        return True
+            pass
 
-    def _rewrite(self) -> None:
-        metas = self.metas()
+    def _rewrite(self, metas: Mapping[str, Mapping[str, Any]], touched: set[str], container_id: str = "") -> None:
+        """Write the files of everybody on the ``touched`` networks, and of ``container_id`` in any case."""
         peers = Peers(metas.values())
-        for container_id, meta in metas.items():
-            path = os.path.join(self._root, container_id, "hosts")
-            try:
-                fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-            except FileNotFoundError:
-                continue  # made with a hosts file of its own
-            try:
-                old = _read_all(fd)
-                new = with_region(old.decode(errors="surrogateescape"), region(meta, peers)).encode(errors="surrogateescape")
-                if new != old:
-                    os.pwrite(fd, new, 0)  # one write, then cut: a reader never sees an empty file
-                    os.ftruncate(fd, len(new))
-            finally:
-                os.close(fd)
+        for other in sorted(metas):
+            meta = metas[other]
+            if other == container_id or touched & set(meta.get("Networks") or ()):
+                _write_region(os.path.join(self._root, other, "hosts"), region(meta, peers))
+
+
+def _write_region(path: str, generated: str) -> None:
+    """Rewrite a hosts file in place; one that does not exist was made with a hosts file of its own."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        old = _read_all(fd)
+        new = with_region(old.decode(errors="surrogateescape"), generated).encode(errors="surrogateescape")
+        if new != old:
+            # One write, then cut: a reader never sees an empty file, and one who is killed in between leaves empty lines.
+            os.pwrite(fd, new + b"\n" * (len(old) - len(new)), 0)
+            if len(new) < len(old):
+                os.ftruncate(fd, len(new))
+    finally:
+        os.close(fd)
 
 
 class Peers:
@@ -159,8 +226,8 @@ class Peers:
         self._lines: list[tuple[str, str]] = []
         for meta in metas:
             for network, result in (meta.get("Networks") or {}).items():
-                text = "".join(_line(address, _names(meta, network)) for address in addresses(result))
-                self._lines.append((network, text))
+                names = names_of(meta, network)
+                self._lines += [(network, _line(address, names)) for address in addresses(result)]
         self._known: dict[frozenset[str], str] = {}
 
     def of(self, networks: Iterable[str]) -> str:
@@ -169,6 +236,10 @@ class Peers:
         if key not in self._known:
             self._known[key] = "".join(text for network, text in self._lines if network in key)
         return self._known[key]
+
+    def lines(self) -> list[bytes]:
+        """Every line, as it stands in a file."""
+        return [text.encode(errors="surrogateescape") for _, text in self._lines]
 
 
 def region(meta: Mapping[str, Any], peers: Peers) -> str:
@@ -196,19 +267,23 @@ def addresses(result: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(ip["address"].partition("/")[0] for ip in (result or {}).get("ips") or ())
 
 
-def _names(meta: Mapping[str, Any], network: str) -> tuple[str, ...]:
+def names_of(meta: Mapping[str, Any], network: str) -> tuple[str, ...]:
+    """What a container is called on a network: nerdctl's names in nerdctl's order, then its short ID and its aliases.
+
+    On the default bridge there are no ``.network`` forms and no short ID, as in nerdctl.
+    """
     hostname, domain, name = (meta.get(key) or "" for key in ("Hostname", "Domainname", "Name"))
     names = []
-    if hostname:
-        if domain:
-            names.append(f"{hostname}.{domain}")
-        names.append(hostname)
-        if network != _DEFAULT_NETWORK:
-            names.append(f"{hostname}.{network}")
-    if name:
-        names.append(name)
-        if network != _DEFAULT_NETWORK:
-            names.append(f"{name}.{network}")
+    if hostname and domain:
+        names.append(f"{hostname}.{domain}")
+    words = [hostname, name]
+    if network != _DEFAULT_NETWORK:
+        words.append((meta.get("ID") or "")[:12])
+    for word in (*words, *((meta.get("Aliases") or {}).get(network) or ())):
+        if word:
+            names.append(word)
+            if network != _DEFAULT_NETWORK:
+                names.append(f"{word}.{network}")
     return tuple(dict.fromkeys(names))
 
 
@@ -216,8 +291,28 @@ def _line(address: str, names: Iterable[str]) -> str:
     return f"{address:<15} {' '.join(names)}\n"
 
 
+def _read(path: str) -> bytes | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return _read_all(fd)
+    finally:
+        os.close(fd)
+
+
 def _read_all(fd: int) -> bytes:
+    size = os.fstat(fd).st_size + 1
     data = b""
-    while piece := os.read(fd, 1 << 16):
+    while piece := os.read(fd, size):
         data += piece
+        if len(piece) < size:
+            break
     return data
+
+
+def _loads(text: str | bytes) -> Any:
+    import json
+
+    return json.loads(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pyctl.state.hosts import HostsEntry, HostsStore, with_region
@@ -100,6 +102,71 @@ def test_releasing_and_removing_twice_succeed(tmp_path: Path) -> None:
         store.release("a" * 64)
         store.remove("a" * 64)
     assert os.listdir(tmp_path / "etchosts" / "default") == []
+
+
+def test_aliases_and_the_short_id_are_names_on_a_user_network(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    entry = _entry("a" * 64, "web", front="10.4.1.2/24", back="10.4.2.2/24")
+    store.acquire(entry.replace(hostname="www", aliases=(("front", "api"), ("front", "v1"))))
+    assert _lines(path)[2:] == [
+        ["10.4.1.2", "www", "www.front", "web", "web.front", "a" * 12, "a" * 12 + ".front", "api", "api.front", "v1", "v1.front"],
+        ["10.4.2.2", "www", "www.back", "web", "web.back", "a" * 12, "a" * 12 + ".back"],
+    ]
+
+
+def test_who_gets_an_address_takes_it_from_one_that_is_gone(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    store.acquire(_entry("b" * 64, "crashed", front="10.4.1.3/24", back="10.4.2.3/24"))
+    store.acquire(_entry("c" * 64, "db", front="10.4.1.3/24"))
+    assert [line[3] for line in _lines(path) if line[0] == "10.4.1.3"] == ["db"]
+    assert list(store.metas()["b" * 64]["Networks"]) == ["back"]
+
+
+def test_a_container_that_comes_back_with_the_same_address_is_entered_again(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    for _ in range(2):
+        store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
+        assert any("db" in line for line in _lines(path))
+        store.release("b" * 64)
+        assert not any("db" in line for line in _lines(path))
+
+
+def test_many_at_once_all_know_each_other(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    ids = [f"{number:064x}" for number in range(16)]
+
+    def enter(container_id: str) -> None:
+        store.acquire(_entry(container_id, f"c{container_id[-2:]}", front=f"10.4.1.{int(container_id, 16) + 2}/24"))
+
+    def crowd(work: Callable[[str], None], members: list[str]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, members))
+
+    crowd(enter, ids)
+    texts = {Path(store.prepare(container_id)).read_text() for container_id in ids}
+    assert len(texts) == 1
+    assert texts.pop().count(".front") == 2 * len(ids)
+    crowd(store.release, ids[4:])
+    texts = {Path(store.prepare(container_id)).read_text() for container_id in ids[:4]}
+    assert len(texts) == 1
+    assert texts.pop().count(".front") == 2 * 4
+
+
+def test_somebody_elses_rewriting_counts_only_if_it_reached_the_last_file(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    paths = [store.prepare(letter * 64) for letter in "ab"]
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
+    whole = Path(paths[0]).read_text()
+    store.release("a" * 64)
+    Path(paths[0]).write_text(whole)  # one was killed when it had written the first file, and not the second
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    assert [Path(path).read_text() for path in paths] == [whole, whole]
 
 
 def test_a_region_without_an_end_does_not_double() -> None:
