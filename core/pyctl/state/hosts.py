@@ -76,8 +76,10 @@ class HostsStore:
             aliases.setdefault(network, []).append(alias)
         if aliases:
             meta["Aliases"] = aliases  # ours: nerdctl passes over it
-        self.prepare(entry.container_id)
+        path = self.prepare(entry.container_id)
         old = self._meta(entry.container_id)
+        if old is None:
+            _write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
         self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
             metas = self.metas()
