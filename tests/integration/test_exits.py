@@ -164,6 +164,21 @@ def test_exec_has_the_commands_own_code_and_streams(pyctl: Any, sleeper: str) ->
     assert done.stdout.splitlines() == ["1", "2", "/tmp", "b c", "mine"]
 
 
+@pytest.mark.parametrize("leaving", ["killed", "reader left"])
+def test_an_exec_whose_user_is_gone_goes_on(pyctl: Any, sleeper: str, leaving: str) -> None:
+    """Docker throws away what it says; more than a pipe holds must not stop it."""
+    script = "seq 100000; seq 100000 >&2; echo over > /over"
+    process = pyctl.popen("exec", sleeper, "sh", "-c", script, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"1\n"
+    if leaving == "killed":
+        process.kill()
+    process.stdout.close()
+    process.stderr.close()
+    assert process.wait(30) == (-signal.SIGKILL if leaving == "killed" else -signal.SIGPIPE)
+    patient = "n=0; until [ -e /over ] || [ $n -gt 100 ]; do n=$((n + 1)); usleep 100000; done; cat /over"
+    assert pyctl("exec", sleeper, "sh", "-c", patient).out == "over"
+
+
 def test_exec_in_the_background_says_nothing_and_happens(pyctl: Any, sleeper: str) -> None:
     pyctl("exec", sleeper, "mkfifo", "/done")
     assert pyctl("exec", "-d", sleeper, "sh", "-c", "echo yes > /done").raw == b""

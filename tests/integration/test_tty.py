@@ -146,6 +146,19 @@ def test_exec_has_a_terminal_too(pyctl: Any, sit_down: Any, busybox: str, name: 
     pyctl("rm", "-f", name)
 
 
+def test_detach_keys_leave_an_exec_running(pyctl: Any, sit_down: Any, busybox: str, name: str) -> None:
+    pyctl("run", "-d", "--network", "none", "--name", name, busybox, "sleep", "1000")
+    script = "echo ready; until [ -e /go ]; do usleep 10000; done; seq 100000; echo over > /over; exec sleep 1000"
+    terminal = sit_down("exec", "-it", name, "sh", "-c", script)
+    terminal.until(b"ready")
+    terminal.type(b"\x10\x11")
+    assert terminal.end() == 0
+    pyctl("exec", name, "touch", "/go")
+    patient = "n=0; until [ -e /over ] || [ $n -gt 100 ]; do n=$((n + 1)); usleep 100000; done; cat /over"
+    assert pyctl("exec", name, "sh", "-c", patient).out == "over"
+    pyctl("rm", "-f", name)
+
+
 def test_t_without_i_needs_no_terminal(pyctl: Any, busybox: str) -> None:
     done = pyctl("run", "--rm", "-t", "--network", "none", busybox, "sh", "-c", "echo out; echo err >&2")
     assert (done.raw, done.stderr) == (b"out\r\nerr\r\n", "")

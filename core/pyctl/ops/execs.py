@@ -132,6 +132,7 @@ def _start_detached(session: Session, container_id: str, exec_id: str, process: 
 
 
 def _attached(session: Session, container_id: str, exec_id: str, process: dict[str, Any], request: ExecRequest) -> int:
+    from pyctl.ops.exec_holder import ExecHolder
     from pyctl.ops.foreground import Attachment, Foreground
     from pyctl.ops.starting import TaskStreams
     from pyctl.ops.streams import fifo_paths, remove_fifos
@@ -142,6 +143,8 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
     streams = TaskStreams(stdin=paths.stdin, stdout=paths.stdout, stderr=paths.stderr, directory=directory)
     attachment = Attachment(stdin=request.interactive, tty=request.tty, detach_keys=request.detach_keys)
     foreground = Foreground(session, container_id, streams, attachment, exec_id=exec_id)
+    holder: ExecHolder | None = None
+    code: int | None = None
     try:
         foreground.open()
         _add(session, container_id, exec_id, process, streams)
@@ -152,11 +155,18 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
         except PyctlError:
             _forget(session, container_id, exec_id)
             raise
+        holder = ExecHolder(streams)
         code = foreground.stay(lambda: _forget(session, container_id, exec_id))
         foreground.join()
     finally:
-        foreground.close()
-        remove_fifos(directory)
+        if holder is not None and code is None:
+            holder.leave()
+            foreground.close()
+        else:
+            foreground.close()
+            remove_fifos(directory)
+            if holder is not None:
+                holder.release()
     foreground.die_if_told()
     return 0 if code is None else code
 
