@@ -45,12 +45,15 @@ def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watc
         BaseExceptionGroup: the failures that came first, then whatever could not be undone.
     """
     run = _Run(chapters, cancel, watcher or Watcher())
-    for chapter in chapters:
-        chapter.journal.begin(chapter.steps)
-    failures = run.all_steps()
-    if not failures:
+    try:
         for chapter in chapters:
-            chapter.journal.complete()
+            chapter.journal.begin(chapter.steps)
+    except BaseException:  # no room for the plan: no step was begun
+        for chapter in chapters:
+            chapter.journal.discard()
+        raise
+    failures = run.all_steps() or _completed(chapters)
+    if not failures:
         return run.results
     stuck = undo_all([JournalEntry(s.name, s.provider, s.undo_token, s.needs) for s in run.begun], undo)
     for chapter in chapters:
@@ -59,6 +62,16 @@ def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watc
         else:
             chapter.journal.discard()
     raise BaseExceptionGroup("could not finish", failures + stuck)
+
+
+def _completed(chapters: Sequence[Chapter]) -> list[BaseException]:
+    """What failed while the journals were closed: the next command would undo a plan that does not say that it is done."""
+    try:
+        for chapter in chapters:
+            chapter.journal.complete()
+    except OSError as error:
+        return [error]
+    return []
 
 
 class _Run:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.state import full_disk
 
 from pyctl.lifecycle.apply import Chapter, apply
 from pyctl.lifecycle.cancel import Cancel
@@ -123,3 +126,33 @@ def test_a_plan_as_data_says_everything_but_how(world: World) -> None:
     assert only.as_dict() == {
         "name": "a", "says": "make a", "provider": "core/thing", "undo_token": "a", "needs": ["z"], "late": [],
     }  # fmt: skip
+
+
+def test_a_disk_without_room_for_the_plan_keeps_no_trace_of_it(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    chapters = [
+        Chapter(journal=Journal(f"{state}/create", owns_directory=True), steps=(world.step("a"),)),
+        Chapter(journal=Journal(f"{state}/start"), steps=(world.step("b", "a"),)),
+    ]
+    monkeypatch.setattr(os, "write", full_disk.writer(room=10))
+    with pytest.raises(OSError, match="No space left"):
+        apply(chapters, world.undo, Cancel())
+    monkeypatch.undo()
+    assert (list(tmp_path.iterdir()), world.things, world.undone) == ([], set(), [])
+
+
+class Unfinished(Journal):
+    """A journal whose disk fills up at the very end."""
+
+    def complete(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+
+
+def test_a_plan_that_cannot_be_marked_as_complete_is_undone_at_once(tmp_path: Path, world: World) -> None:
+    chapter = Chapter(journal=Unfinished(f"{tmp_path}/j"), steps=(world.step("a"),))
+    with pytest.raises(BaseExceptionGroup) as caught:
+        apply([chapter], world.undo, Cancel())
+    assert (str(caught.value.exceptions[0]).startswith("[Errno 28]"), world.things, list(tmp_path.iterdir())) == (True, set(), [])
