@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
+import struct
 import subprocess
+import termios
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,6 +133,27 @@ def test_signals_are_passed_on(pyctl: Any, busybox: str, number: int) -> None:
     name = signal.Signals(number).name.removeprefix("SIG")
     script = f"trap 'exit 42' {name}; echo ready; while :; do sleep 1000 & wait; done"
     _until_ready(pyctl, "run", "--rm", "--network", "none", busybox, "sh", "-c", script, send=number, code=42)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_passed_on_while_nobody_reads_what_is_said(
+    pyctl: Any, busybox: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """``pyctl run ... | less``."""
+    script = f"trap 'echo got > /out/it; exit 7' {number.name[3:]}; yes & wait"
+    command = ("run", "--rm", "--network", "none", "-v", f"{tmp_path}:/out", busybox, "sh", "-c", script)
+    process = pyctl.popen(*command, stdout=subprocess.PIPE)
+    # The pipe to the user is full when ours has as much as it can hold.
+    size = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+    deadline = time.monotonic() + 30
+    while struct.unpack("i", fcntl.ioctl(process.stdout, termios.FIONREAD, b"\0" * 4))[0] < size:
+        assert process.poll() is None and time.monotonic() < deadline
+    process.send_signal(number)
+    while not (tmp_path / "it").exists():
+        assert time.monotonic() < deadline, "the signal did not arrive"
+    shown = process.stdout.read()
+    assert process.wait(30) == 7
+    assert shown.startswith(b"y\ny\n") and set(shown) == {ord("y"), ord("\n")}
 
 
 def test_signals_are_kept_with_sig_proxy_off(pyctl: Any, busybox: str, name: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat  # as os itself does
 from _thread import allocate_lock
 
 from pyctl_hookspecs.errors import PyctlError
@@ -114,6 +115,8 @@ class Pump:
         self._detach, self._tee = detach, tee
         self._poll = select.poll()
         self._outputs: dict[int, tuple[str, int]] = {}
+        self._writers: dict[int, int] = {}  # our standard streams, opened once more so that writing need not wait
+        self._unshown: dict[int, tuple[int, bytes]] = {}  # writer -> whose output waits for the user's reader, and what
         self.is_reader_gone = False
         self._exit_reader, self._exit_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._exit_lock = allocate_lock()
@@ -153,6 +156,10 @@ class Pump:
                     self._copy_output(descriptor)
                     if self.is_reader_gone:
                         return True
+                elif descriptor in self._unshown:
+                    self._show_rest(descriptor)
+                    if self.is_reader_gone:
+                        return True
                 elif self._signals is not None and descriptor == self._signals.fileno():
                     verdicts = [self._on_signal(number) for number in self._signals.take()]
                     if any(verdicts):
@@ -168,6 +175,11 @@ class Pump:
         self._close_stdin()
         for descriptor in list(self._outputs):
             self._end_output(descriptor)
+        for target, writer in self._writers.items():
+            if writer != target:
+                os.close(writer)
+        self._writers.clear()
+        self._unshown.clear()
         with self._exit_lock:
             writer, self._exit_writer = self._exit_writer, -1
         os.close(self._exit_reader)
@@ -185,13 +197,41 @@ class Pump:
         if self._tee is not None:
             self._tee(stream, chunk)
         if target >= 0:
-            try:
-                _write_all(target, chunk)
-            except BrokenPipeError:
-                self.is_reader_gone = True
+            writer = self._writers.get(target)
+            if writer is None:
+                writer = self._writers[target] = _open_again(target)
+            rest = self._write(writer, chunk)
+            if rest:  # the container waits for the user's reader, signals do not
+                self._poll.unregister(descriptor)
+                self._unshown[writer] = descriptor, rest
+                self._poll.register(writer, select.POLLOUT)
+
+    def _show_rest(self, writer: int) -> None:
+        descriptor, rest = self._unshown[writer]
+        rest = self._write(writer, rest)
+        if rest:
+            self._unshown[writer] = descriptor, rest
+            return
+        del self._unshown[writer]
+        self._poll.unregister(writer)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _write(self, writer: int, data: bytes) -> bytes:
+        """What does not fit now."""
+        try:
+            while data:
+                data = data[os.write(writer, data) :]
+        except BlockingIOError:
+            return data
+        except BrokenPipeError:
+            self.is_reader_gone = True
+        return b""
 
     def _end_output(self, descriptor: int) -> None:
-        self._poll.unregister(descriptor)
+        try:
+            self._poll.unregister(descriptor)
+        except KeyError:
+            pass  # it waited for the user's reader
         os.close(descriptor)
         del self._outputs[descriptor]
 
@@ -249,13 +289,19 @@ class Pump:
             pass  # was not watched
 
 
-def _write_all(descriptor: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # somebody made our standard output non-blocking
-            select.select([], [descriptor], [])
+def _open_again(target: int) -> int:
+    """A descriptor for what one of our standard streams leads to whose writes never wait.
+
+    Whether they do is a property of the opening, and the first one is shared with whoever started us. What cannot be
+    opened again (a socket) stays as it is, and a file never waits.
+    """
+    kind = os.fstat(target).st_mode
+    if not stat.S_ISFIFO(kind) and not stat.S_ISCHR(kind):
+        return target
+    try:
+        return os.open(f"/proc/self/fd/{target}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:  # another user's, or its reader is gone
+        return target
 
 
 def check_terminal(*, tty: bool, interactive: bool) -> None:
