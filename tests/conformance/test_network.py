@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyctl_hookspecs.testing.network import NetworkDriverSuite
-from pyctl_plugins.network import bridge, container, host, none
+from pyctl_plugins.network import _cni_cache, bridge, cni, container, host, none
 
 
 class TestNone(NetworkDriverSuite):
@@ -60,4 +60,25 @@ class TestDualStackBridge(TestBridge):
         ipam["ranges"] = [[{"subnet": "10.99.0.0/24"}], [{"subnet": "fd00:99::/64", "gateway": "fd00:99::1"}]]
         main = {"type": "bridge", "bridge": "br-exam", "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": ipam}
         chain = [main, {"type": "portmap"}, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
+        return json.dumps({"cniVersion": "1.0.0", "name": "examined", "plugins": chain})
+
+
+@pytest.mark.integration
+class TestCni(NetworkDriverSuite):
+    """nerdctl's chain, by the real binaries."""
+
+    mode = "examined"
+
+    @pytest.fixture
+    def plugin(self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> object:
+        monkeypatch.setattr(_cni_cache, "DIRECTORY", f"{tmp_path}/results")
+        return cni
+
+    @pytest.fixture
+    def conflist(self, tmp_path: Any) -> str:
+        ipam = {"type": "host-local", "dataDir": f"{tmp_path}/leases", "routes": [{"dst": "0.0.0.0/0"}]}
+        ipam["ranges"] = [[{"subnet": "10.99.0.0/24", "gateway": "10.99.0.1"}]]
+        main = {"type": "bridge", "bridge": "br-exam", "isGateway": True, "ipMasq": True, "hairpinMode": True, "ipam": ipam}
+        ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+        chain = [main, ports, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
         return json.dumps({"cniVersion": "1.0.0", "name": "examined", "plugins": chain})

@@ -1,0 +1,259 @@
+"""``cni``: any chain of CNI plug-ins, carried out by the real binaries.
+
+What was done is kept in libcni's cache, written before the first plug-in runs; ``cleanup`` needs nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+
+from pyctl_hookspecs import (
+    ConflictError,
+    InvalidArgumentError,
+    NetworkAttachment,
+    NetworkIntent,
+    PyctlError,
+    UnsupportedError,
+    hookimpl,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pyctl_hookspecs import Host, NetworkRequest, PortMapping
+    from pyctl_plugins.network._cni_cache import Cached
+    from pyctl_plugins.network._cni_chain import Runner
+    from pyctl_plugins.network._cni_config import Chain
+
+
+@hookimpl
+def plan_network(request: NetworkRequest, host: Host) -> NetworkIntent:
+    from pyctl_plugins.network import _cni_config
+
+    chain = _cni_config.read(request.conflist)
+    _cni_config.find_binaries(chain, host.cni_paths)
+    _check(request, chain)
+    late = [] if request.ip else ["address"]
+    if any(not port.host_port or port.host_port_end for port in request.ports):
+        late.append("host ports")
+    ports = f" and publish {len(request.ports)} port{'s' * (len(request.ports) > 1)}" if request.ports else ""
+    token = f"{chain.name}/{_owner(request)}/{request.interface}"
+    return NetworkIntent(
+        says=f"connect {request.interface} to network {chain.name} with CNI plug-ins {', '.join(chain.kinds)}{ports}",
+        undo_token=f"{token}/ports" if request.ports else token,
+        late=tuple(late),
+    )
+
+
+@hookimpl
+def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> NetworkAttachment:
+    from pyctl_plugins.network import _cni_cache, _cni_chain, _cni_config, _cni_lock, _cni_result
+
+    runner = _cni_chain.Runner(_cni_config.read(request.conflist), host.cni_paths, host.cancelled)
+    _loopback_up(request.netns_path)
+    with _cni_lock.Turn(host.runtime_dir, _owner(request)):
+        before = _cni_cache.read(runner.chain.name, _owner(request), request.interface)
+        if before is not None:  # a crash left it, or somebody else's container of this name
+            _delete(before, host)
+        runner.settle()
+        runner.status()
+        cached = _cached(request, runner.chain, request.ports)
+        _cni_cache.write(cached)
+        ports: tuple[PortMapping, ...] = ()
+        if request.ports:
+            from pyctl_plugins.network import _ports
+
+            ports = _ports.hold(request, host)
+            cached = _cached(request, runner.chain, ports)
+            _cni_cache.write(cached)
+        cached = cached.replace(result=_add(runner, cached, request))
+        _cni_cache.write(cached)
+    result = _cni_result.as_1_0(cached.result)
+    facts = _cni_result.Facts(result, request.interface)
+    mac_address = facts.mac_address or _mac_address(request)
+    _check_outcome(request, facts.addresses, mac_address)
+    import json
+
+    return NetworkAttachment(
+        interface=request.interface,
+        addresses=facts.addresses,
+        gateway=facts.gateway,
+        mac_address=mac_address,
+        ports=ports,
+        cni_result=json.dumps(result, separators=(",", ":")),
+    )
+
+
+@hookimpl
+def detach_network(request: NetworkRequest, undo_token: str, host: Host) -> None:
+    from pyctl_plugins.network import _cni_cache, _cni_config, _cni_lock
+
+    chain = _cni_config.read(request.conflist)
+    with _cni_lock.Turn(host.runtime_dir, _owner(request)):
+        cached = _cni_cache.read(chain.name, _owner(request), request.interface)
+        _delete(cached or _cached(request, chain, request.ports), host)
+
+
+@hookimpl
+def cleanup(undo_token: str, host: Host) -> None:
+    """Plug-ins first, so that nothing leads to the container any more when its ports are let go."""
+    from pyctl_plugins.network import _cni_cache, _cni_lock
+
+    network, owner, interface, *rest = undo_token.split("/")
+    with _cni_lock.Turn(host.runtime_dir, owner):
+        cached = _cni_cache.read(network, owner, interface)
+        if cached is not None:
+            try:
+                _delete(cached, host)
+            except PyctlError as error:
+                error.args = (f"failed to disconnect {interface} from network {network}: {error}",)
+                raise
+        if rest:
+            from pyctl_plugins.network import _ports
+
+            _ports.release(owner.removeprefix(f"{host.namespace}-"), host.namespace, host)
+        _cni_cache.remove(network, owner, interface)  # last: a second try must know what there is to undo
+
+
+def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, Any]:
+    from pyctl_plugins.network import _cni_pool
+
+    try:
+        return runner.add(cached)
+    except PyctlError as error:
+        context = f"failed to connect {request.interface} to network {runner.chain.name}"
+        for wanted in (request.ip, request.ip6):
+            if wanted and _cni_pool.is_taken(runner.chain, wanted, cached.owner):
+                raise ConflictError(f"{context}: Address already in use: {wanted} ({error})") from error
+        error.args = (f"{context}: {error}",)
+        raise
+
+
+def _delete(cached: Cached, host: Host) -> None:
+    """Undo one attachment as it was done: its own configuration, arguments and result."""
+    from pyctl_plugins.network import _cni_chain, _cni_config
+
+    netns = cached.netns if _is_namespace(cached.netns) else ""
+    _cni_chain.Runner(_cni_config.read(cached.config), host.cni_paths, lenient=True).delete(cached, netns)
+
+
+def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...]) -> Cached:
+    from pyctl_plugins.network._cni_cache import Cached
+
+    arguments = [("IgnoreUnknown", "1")]
+    capabilities: dict[str, Any] = {}
+    addresses = [address for address in (request.ip, request.ip6) if address]
+    if chain.declares("ips") and request.ip6:
+        capabilities["ips"] = [request.ip6]
+        addresses.remove(request.ip6)
+    arguments += [("IP", address) for address in addresses]
+    if request.mac_address:
+        arguments.append(("MAC", request.mac_address))
+        if chain.declares("mac"):
+            capabilities["mac"] = request.mac_address
+    if request.hostname:
+        arguments.append(("NERDCTL_CNI_DHCP_HOSTNAME", request.hostname))
+    if request.aliases and chain.declares("aliases"):
+        capabilities["aliases"] = list(request.aliases)
+    if ports:
+        capabilities["portMappings"] = [
+            {"hostPort": p.host_port, "containerPort": p.container_port, "protocol": p.protocol, "hostIP": p.host_ip}
+            for p in ports
+        ]
+    return Cached(
+        network=chain.name,
+        owner=_owner(request),
+        interface=request.interface,
+        config=chain.text,
+        netns=request.netns_path,
+        arguments=tuple(arguments),
+        capabilities=capabilities,
+        result={},
+    )
+
+
+def _check(request: NetworkRequest, chain: Chain) -> None:
+    from pyctl_plugins.network._addresses import canonical
+
+    for wanted, is_v6 in ((request.ip, False), (request.ip6, True)):
+        if not wanted:
+            continue
+        try:
+            is_address = (":" in canonical(wanted)) == is_v6
+        except ValueError:
+            is_address = False
+        if not is_address:
+            raise InvalidArgumentError(f"invalid IPv{6 if is_v6 else 4} address: {wanted}")
+    if request.ip and request.ip6 and not chain.declares("ips"):
+        raise UnsupportedError(f"network {chain.name} takes one address to ask for: none of its plug-ins declares ips")
+    if request.mac_address and not _is_mac(request.mac_address):
+        raise InvalidArgumentError(f"{request.mac_address} is not a valid mac address")
+    if request.ports and not chain.declares("portMappings"):
+        raise UnsupportedError(
+            f"network {chain.name} cannot publish ports: none of its plug-ins ({', '.join(chain.kinds)}) declares portMappings"
+        )
+
+
+def _check_outcome(request: NetworkRequest, addresses: tuple[str, ...], mac_address: str) -> None:
+    """Plug-ins may ignore what was asked for without a word."""
+    from pyctl_plugins.network._addresses import canonical
+
+    given = [canonical(address.partition("/")[0]) for address in addresses]
+    for wanted in (request.ip, request.ip6):
+        if wanted and canonical(wanted) not in given:
+            raise UnsupportedError(f"network {request.network} did not give {wanted} but {', '.join(given) or 'no address'}")
+    if request.mac_address and mac_address and _bytes_of(request.mac_address) != _bytes_of(mac_address):
+        raise UnsupportedError(f"network {request.network} did not give {request.mac_address} but {mac_address}")
+
+
+def _owner(request: NetworkRequest) -> str:
+    """CNI's container ID, nerdctl's too."""
+    return f"{request.namespace}-{request.container_id}"
+
+
+def _is_mac(text: str) -> bool:
+    raw = _bytes_of(text)
+    return len(raw) == 6 and not raw[0] & 1
+
+
+def _bytes_of(mac_address: str) -> bytes:
+    try:
+        return bytes.fromhex(mac_address.replace(":", "").replace("-", ""))
+    except ValueError:
+        return b""
+
+
+def _is_namespace(path: str) -> bool:
+    """Is a network namespace pinned there, rather than nothing or what a reboot left of the pin?"""
+    try:
+        return os.stat(path).st_dev == os.stat("/proc/self/ns/net").st_dev
+    except OSError:
+        return False
+
+
+def _loopback_up(netns_path: str) -> None:
+    from pyctl_plugins.network import _rtnetlink as rt
+
+    try:
+        netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise PyctlError(f"no network namespace at {netns_path}") from error
+    try:
+        with rt.open_inside(netns) as inside:
+            inside.change(rt.set_up(1))  # 1 in every namespace
+    finally:
+        os.close(netns)
+
+
+def _mac_address(request: NetworkRequest) -> str:
+    """For results of a version that has no interfaces."""
+    from pyctl_plugins.network import _rtnetlink as rt
+
+    netns = os.open(request.netns_path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with rt.open_inside(netns) as inside:
+            link = rt.find_link(inside, request.interface)
+    finally:
+        os.close(netns)
+    return "" if link is None else link.mac
