@@ -30,12 +30,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "kill": ("kill:kill", "[OPTIONS] CONTAINER [CONTAINER...]", "Kill one or more running containers"),
     "load": ("load:load", "[OPTIONS]", "Load an image from a tar archive or STDIN"),
     "logs": ("logs:logs", "[OPTIONS] CONTAINER", "Fetch the logs of a container"),
+    "network create": ("network:create", "[OPTIONS] NETWORK", "Create a network"),
     "network inspect": (
         "network:inspect",
         "[OPTIONS] NETWORK [NETWORK...]",
         "Display detailed information on one or more networks",
     ),
     "network ls": ("network:ls", "[OPTIONS]", "List networks"),
+    "network rm": ("network:rm", "[OPTIONS] NETWORK [NETWORK...]", "Remove one or more networks"),
     "plugin check": ("plugin:check", "", "Load and examine every installed plug-in"),
     "plugin ls": ("plugin:ls", "[OPTIONS]", "List plug-ins"),
     "port": (
@@ -132,6 +134,7 @@ SPELLINGS: dict[str, str] = {
     "image list": "image ls",
     "image remove": "image rm",
     "network list": "network ls",
+    "network remove": "network rm",
     "plugin list": "plugin ls",
     "remove": "rm",
     "volume list": "volume ls",

@@ -35,11 +35,14 @@ class Chapter(Record):
     steps: tuple[Step, ...]
 
 
-def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watcher | None = None) -> dict[str, Any]:
+def apply(
+    chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watcher | None = None, *, is_trial: bool = False
+) -> dict[str, Any]:
     """Run the steps of all chapters as one graph and return their results by step name.
 
     Setting ``cancel`` (Ctrl-C, SIGTERM) starts no further step; long steps watch it themselves. After a failure
     every begun step is undone in reverse order, and the journals are discarded if all undos succeeded, kept otherwise.
+    A trial is undone even if nothing failed; its plan is complete at no time, so that a kill leads to the same.
 
     Raises:
         BaseExceptionGroup: the failures that came first, then whatever could not be undone.
@@ -52,8 +55,8 @@ def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watc
         for chapter in chapters:
             chapter.journal.discard()
         raise
-    failures = run.all_steps() or _completed(chapters)
-    if not failures:
+    failures = run.all_steps() or ([] if is_trial else _completed(chapters))
+    if not failures and not is_trial:
         return run.results
     stuck = undo_all([JournalEntry(s.name, s.provider, s.undo_token, s.needs) for s in run.begun], undo)
     for chapter in chapters:
@@ -61,7 +64,9 @@ def apply(chapters: Sequence[Chapter], undo: Undo, cancel: Cancel, watcher: Watc
             chapter.journal.close()
         else:
             chapter.journal.discard()
-    raise BaseExceptionGroup("could not finish", failures + stuck)
+    if failures or stuck:
+        raise BaseExceptionGroup("could not finish", failures + stuck)
+    return run.results
 
 
 def _completed(chapters: Sequence[Chapter]) -> list[BaseException]:

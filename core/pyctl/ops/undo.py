@@ -77,6 +77,12 @@ def _hosts(session: Session, container_id: str) -> None:
     StateDir(session.paths.state_dir(container_id)).forget_attachments()
 
 
+def _network_draft(session: Session, token: str) -> None:
+    from pyctl.ops.network_probe import undo_draft
+
+    undo_draft(session, token)
+
+
 def _fifos(_session: Session, directory: str) -> None:
     from pyctl.ops.streams import remove_fifos
 
@@ -108,6 +114,7 @@ _CORE: dict[str, Callable[[Session, str], None]] = {
     "lease": _lease,
     "name": _name,
     "netns": _netns,
+    "network-draft": _network_draft,
     "none": _nothing,
     "shm": _shm,
     "watch": _watch,

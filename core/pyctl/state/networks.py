@@ -1,11 +1,14 @@
-"""Networks are CNI conflists on disk, shared with nerdctl: found by name or ID, the default one made on first use."""
+"""Networks are CNI conflists on disk, shared with nerdctl: found by name or ID, the default one made on first use.
+
+A file that cannot be read is a network with a ``problem``: whoever needs just that one is told, nobody else stops.
+"""
 
 from __future__ import annotations
 
 import os
 
 from pyctl.state.locks import Lock, is_temporary, write_atomic
-from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, Record
+from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, Record, UnsupportedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 DEFAULT_NAME = "bridge"
 PSEUDO_NAMES = ("host", "none")
 DEFAULT_LABEL = "nerdctl/default-network"
+DRIVER_LABEL = "pyctl/driver"  # who carries the network out, when its chain of plug-ins does not say so
+AUX_LABEL = "nerdctl/network-aux-addresses"
+CNI_VERSIONS = ("", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 _DEFAULT_FILE = "nerdctl-bridge.conflist"
 _DEFAULT_BRIDGE_IP = "10.4.0.1/24"
 _SUFFIXES = (".conf", ".conflist", ".json")
@@ -32,7 +38,9 @@ class Subnet(Record):
 class Network(Record):
     """One network. ``network_id`` is empty when neither we nor nerdctl made it; ``conflist`` is its JSON text.
 
-    ``driver`` is who connects containers (``bridge``, ``cni``, ``none``, ``host``), ``kind`` what Docker calls it.
+    ``driver`` is who connects containers (``bridge``, ``cni``, ``none``, ``host``), ``kind`` what Docker calls it,
+    ``bridge`` the interface that CNI's bridge plug-in makes for it.
+    ``problem`` says why the file is of no use, and is empty in the normal case; such a network has a name and a path only.
     """
 
     name: str
@@ -44,6 +52,9 @@ class Network(Record):
     subnets: tuple[Subnet, ...] = ()
     internal: bool = False
     conflist: str = ""
+    bridge: str = ""
+    version_problem: str = ""
+    problem: str = ""
 
 
 def network_id(name: str) -> str:
@@ -54,15 +65,39 @@ def network_id(name: str) -> str:
 
 
 def read_all(netconf_path: str, namespace: str) -> tuple[Network, ...]:
-    """Every network this namespace sees, sorted by file name, foreign ones included.
-
-    Raises:
-        InvalidArgumentError: a file is no CNI configuration; it is named.
-    """
+    """Every network this namespace sees, sorted by file name, foreign and broken ones included."""
     if not os.path.isdir(netconf_path):
         return ()
     with _lock(netconf_path, shared=True):
-        return _read(netconf_path, namespace)
+        return read_locked(netconf_path, namespace)
+
+
+def lock_for_change(netconf_path: str) -> Lock:
+    """nerdctl's lock, for as long as something is looked at and then written; the directory is made if it is missing.
+
+    Who holds it reads with ``read_locked``: ``read_all`` would wait for itself.
+    """
+    os.makedirs(netconf_path, mode=0o755, exist_ok=True)
+    return _lock(netconf_path)
+
+
+def read_everywhere(netconf_path: str) -> tuple[Network, ...]:
+    """The networks of every namespace; the lock must be held. A name may appear more than once."""
+    folders = sorted(entry.name for entry in os.scandir(netconf_path) if entry.is_dir())
+    return tuple(network for folder in ("", *folders) for network in _read_folder(os.path.join(netconf_path, folder)))
+
+
+def conflist_path(netconf_path: str, namespace: str, name: str) -> str:
+    """Where a new network is written."""
+    return os.path.join(netconf_path, namespace, f"nerdctl-{name}.conflist")
+
+
+def save(config: Mapping[str, Any], path: str) -> None:
+    """Write a conflist; the lock must be held."""
+    import json
+
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    write_atomic(path, json.dumps(config, indent=2), mode=0o644)
 
 
 def find(netconf_path: str, namespace: str, reference: str) -> Network:
@@ -81,14 +116,21 @@ def resolve(netconf_path: str, namespace: str, reference: str, *, bridge_ip: str
 
     Raises:
         NotFoundError: in Docker's words.
+        InvalidArgumentError: its file is broken.
+        UnsupportedError: its file is of a CNI version nobody here knows.
     """
     if reference in (DEFAULT_NAME, "default"):
         network = ensure_default(netconf_path, namespace, bridge_ip=bridge_ip)
     else:
         network = find(netconf_path, namespace, reference)
-    if engine == "cni" and network.driver == "bridge":
-        return network.replace(driver="cni")
-    return network
+    if network.version_problem:
+        raise UnsupportedError(network.version_problem)
+    return carried_by(network, engine)
+
+
+def carried_by(network: Network, engine: str) -> Network:
+    """The network with the driver that the setting ``[network] engine`` wants: ``auto`` or ``cni``."""
+    return network.replace(driver="cni") if engine == "cni" and network.driver == "bridge" else network
 
 
 def ensure_default(netconf_path: str, namespace: str, *, bridge_ip: str = "") -> Network:
@@ -97,23 +139,20 @@ def ensure_default(netconf_path: str, namespace: str, *, bridge_ip: str = "") ->
     ``bridge_ip`` (``192.168.7.1/24``) matters only when it is made.
 
     Raises:
-        InvalidArgumentError: ``bridge_ip`` is not an address with a prefix.
+        InvalidArgumentError: ``bridge_ip`` is not an address with a prefix, or the default network's file is broken.
     """
     if os.path.isdir(netconf_path):
         found = _default(read_all(netconf_path, namespace))
         if found is not None:
-            return found
+            return _usable(found)
     config = default_config(bridge_ip or _DEFAULT_BRIDGE_IP)
-    os.makedirs(netconf_path, mode=0o755, exist_ok=True)
-    with _lock(netconf_path):
-        found = _default(_read(netconf_path, namespace))
+    with lock_for_change(netconf_path):
+        found = _default(read_locked(netconf_path, namespace))
         if found is not None:
-            return found  # somebody else was faster
-        import json
-
+            return _usable(found)  # somebody else was faster
         path = os.path.join(netconf_path, _DEFAULT_FILE)
-        write_atomic(path, json.dumps(config, indent=2), mode=0o644)
-        return _network(config, path)
+        save(config, path)
+        return from_config(config, path)
 
 
 def default_config(bridge_ip: str) -> dict[str, Any]:
@@ -162,7 +201,7 @@ def pseudo(name: str) -> Network:
 
 def unmade_default(bridge_ip: str = "") -> Network:
     """The default network as it would be made, for lists and ``inspect`` before anybody has used it."""
-    return _network(default_config(bridge_ip or _DEFAULT_BRIDGE_IP), "")
+    return from_config(default_config(bridge_ip or _DEFAULT_BRIDGE_IP), "")
 
 
 def has_default(networks: Sequence[Network]) -> bool:
@@ -176,14 +215,15 @@ def pick(networks: Sequence[Network], reference: str) -> Network:
     Raises:
         NotFoundError: in Docker's words.
         ConflictError: the prefix fits several.
+        InvalidArgumentError: its file is broken.
     """
     if reference in (DEFAULT_NAME, "default"):
         found = _default(networks)
         if found is not None:
-            return found
+            return _usable(found)
     for network in networks:
         if reference == network.name:
-            return network
+            return _usable(network)
     if reference in PSEUDO_NAMES:
         return pseudo(reference)
     matching = [n for n in networks if reference and n.network_id.startswith(reference)]
@@ -192,6 +232,12 @@ def pick(networks: Sequence[Network], reference: str) -> Network:
     if not matching:
         raise NotFoundError("network", reference, message=f"network {reference} not found")
     return matching[0]
+
+
+def _usable(network: Network) -> Network:
+    if network.problem:
+        raise InvalidArgumentError(network.problem)
+    return network
 
 
 def _default(networks: Sequence[Network]) -> Network | None:
@@ -213,50 +259,52 @@ def _lock(netconf_path: str, *, shared: bool = False) -> Lock:
         return Lock(netconf_path, shared=True)  # reading as somebody who may not create the lock file
 
 
-def _read(netconf_path: str, namespace: str) -> tuple[Network, ...]:
+def read_locked(netconf_path: str, namespace: str) -> tuple[Network, ...]:
+    """``read_all`` for who holds the lock."""
+    return (*_read_folder(netconf_path), *_read_folder(os.path.join(netconf_path, namespace)))
+
+
+def _read_folder(directory: str) -> list[Network]:
     import json
 
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     networks = []
-    for directory in (netconf_path, os.path.join(netconf_path, namespace)):
-        try:
-            names = sorted(os.listdir(directory))
-        except (FileNotFoundError, NotADirectoryError):
+    for name in names:
+        path = os.path.join(directory, name)
+        if not name.endswith(_SUFFIXES) or is_temporary(name) or os.path.isdir(path):
             continue
-        for name in names:
-            path = os.path.join(directory, name)
-            if not name.endswith(_SUFFIXES) or is_temporary(name) or os.path.isdir(path):
-                continue
-            try:
-                with open(path, "rb") as file:
-                    config = json.loads(file.read())
-                if not isinstance(config, dict) or not isinstance(config["name"], str):
-                    raise ValueError("no object with a name")
-                networks.append(_network(_gathered(config, directory), path))
-            except FileNotFoundError:
-                continue  # removed by somebody who takes no lock
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise InvalidArgumentError(f"{path} is not a CNI network configuration: {error}") from error
-    return tuple(networks)
+        config: Any = None
+        try:
+            with open(path, "rb") as file:
+                config = json.loads(file.read())
+            if not isinstance(config, dict) or not isinstance(config["name"], str):
+                raise ValueError("no object with a name")
+            networks.append(from_config(config, path))
+        except FileNotFoundError:
+            continue  # removed by somebody who takes no lock
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            what = f"no {error}" if isinstance(error, KeyError) else str(error)
+            networks.append(_broken(config, path, f"{path} is not a CNI network configuration: {what}"))
+    return networks
 
 
-def _gathered(config: dict[str, Any], directory: str) -> dict[str, Any]:
-    """A list together with what the folder of its network's name adds to it, as the CNI specification has it."""
-    if "type" in config or str(config.get("loadOnlyInlinedPlugins", False)).lower() == "true" or "/" in config["name"]:
-        return config
-    folder = os.path.join(directory, config["name"])
-    if not os.path.isdir(folder):
-        return config
-    import json
-
-    added = []
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".conf") and not is_temporary(name):
-            with open(os.path.join(folder, name), "rb") as file:
-                added.append(json.loads(file.read()))
-    return {**config, "plugins": [*config.get("plugins", ()), *added]} if added else config
+def _broken(config: Any, path: str, problem: str) -> Network:
+    """Named by what can be read of it, or else by its file."""
+    name = config.get("name") if isinstance(config, dict) else None
+    if not isinstance(name, str):
+        name = os.path.splitext(os.path.basename(path))[0].removeprefix("nerdctl-")
+    return Network(name=name, driver="", kind="", path=path, problem=problem)
 
 
-def _network(config: Mapping[str, Any], path: str) -> Network:
+def from_config(config: Mapping[str, Any], path: str) -> Network:
+    """A parsed conflist as a record.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none.
+    """
     import json
 
     if "plugins" not in config:  # a single .conf is a list of one
@@ -265,22 +313,41 @@ def _network(config: Mapping[str, Any], path: str) -> Network:
     kinds = [plugin["type"] for plugin in plugins]
     main = plugins[0] if plugins else {}
     ipam = main.get("ipam") or {}
-    driver = "cni"
-    if kinds[:1] == ["bridge"] and set(kinds) <= _IN_PROCESS and ipam.get("type") == "host-local" and not main.get("vlan"):
+    labels = dict(config.get("nerdctlLabels") or {})
+    driver = labels.get(DRIVER_LABEL) or "cni"
+    is_well_known = kinds[:1] == ["bridge"] and set(kinds) <= _IN_PROCESS and ipam.get("type") == "host-local"
+    if is_well_known and not main.get("vlan") and driver == "cni":
         driver = "bridge"
-    ranges = [one for group in ipam.get("ranges") or () for one in group]
-    if not ranges and "subnet" in ipam:
-        ranges = [ipam]
     return Network(
         name=config["name"],
         network_id=config.get("nerdctlID") or "",
         driver=driver,
-        kind=kinds[0] if kinds else "",
+        kind=labels.get(DRIVER_LABEL) or (kinds[0] if kinds else ""),
         path=path,
-        labels=tuple(sorted((config.get("nerdctlLabels") or {}).items())),
-        subnets=tuple(
-            Subnet(subnet=one["subnet"], gateway=one.get("gateway", ""), ip_range=one.get("ipRange", "")) for one in ranges
-        ),
+        labels=tuple(sorted(labels.items())),
+        subnets=_subnets(ipam),
         internal=driver == "bridge" and not main.get("isGateway"),
+        bridge=(main.get("bridge") or "cni0") if kinds[:1] == ["bridge"] else "",
         conflist=json.dumps(config, separators=(",", ":")),
+        version_problem=_version_problem(config, path),
     )
+
+
+def _subnets(ipam: Mapping[str, Any]) -> tuple[Subnet, ...]:
+    """Each subnet once: reserved addresses split a range into several."""
+    ranges = [one for group in ipam.get("ranges") or () for one in group]
+    if not ranges and "subnet" in ipam:
+        ranges = [ipam]
+    found = {
+        one["subnet"]: Subnet(subnet=one["subnet"], gateway=one.get("gateway", ""), ip_range=one.get("ipRange", ""))
+        for one in reversed(ranges)
+    }
+    return tuple(reversed(found.values()))
+
+
+def _version_problem(config: Mapping[str, Any], path: str) -> str:
+    """Versions are texts; a list may name several (CNI 1.1)."""
+    versions = [config.get("cniVersion") or "", *(config.get("cniVersions") or ())]
+    if any(version in CNI_VERSIONS for version in versions):
+        return ""
+    return f"network {config['name']} is of CNI version {versions[0]}, which is not known ({path})"

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyctl_hookspecs import Host, NetworkRequest, PortMapping
+    from pyctl_hookspecs import Host, NetworkDefinition, NetworkRequest, PortMapping
     from pyctl_plugins.network._addresses import Range
     from pyctl_plugins.network._conflist import BridgeConfig
     from pyctl_plugins.network._nft import Element
@@ -54,6 +54,24 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
         raise PyctlError(
             f"failed to connect {request.interface} to network {request.network}: {error.strerror or error}"
         ) from error
+
+
+@hookimpl
+def compose_network(definition: NetworkDefinition, host: Host) -> str:
+    import json
+
+    from pyctl_plugins.network import _compose
+
+    return json.dumps(_compose.bridge_chain(definition))
+
+
+@hookimpl
+def remove_network(network: str, conflist: str, host: Host) -> None:
+    from pyctl_plugins.network import _conflist, _wiring
+
+    config = _conflist.read(conflist)
+    with _wiring.new_socket() as route:
+        _wiring.unplug(route, config.bridge)
 
 
 @hookimpl

@@ -1,0 +1,129 @@
+"""``network rm`` and ``network prune``: the file goes under nerdctl's lock, then what the driver had on this host."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.state import networks
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyctl.containerd.client import Client
+    from pyctl.containerd.records import Container
+    from pyctl.ops.session import Session
+    from pyctl.state.locks import Lock
+    from pyctl.state.networks import Network
+
+_PREDEFINED = ("bridge", "host", "none")
+_ACTIVE = ("running", "paused", "pausing")
+_NETWORKS = "nerdctl/networks"
+
+
+def remove(session: Session, reference: str, *, force: bool = False) -> None:
+    """Remove a network by name, ID or ID prefix; with ``force`` one that does not exist is fine.
+
+    Raises:
+        NotFoundError: no such network, in Docker's words.
+        ConflictError: predefined, nobody's of ours, or in use.
+        PyctlError: the file is gone, but the driver could not take everything away.
+    """
+    netconf_path = session.settings.cni_netconfpath
+    try:
+        with _locked(netconf_path, reference):
+            everything = networks.read_locked(netconf_path, session.namespace)
+            network = _removable(networks.pick(everything, reference))
+            if _is_in_use(session, network):
+                raise ConflictError(
+                    f"error while removing network: network {network.name} id {network.network_id} has active endpoints"
+                )
+            os.unlink(network.path)
+    except NotFoundError:
+        if not force:
+            raise
+        return
+    take_down(session, network)
+
+
+def prune(session: Session, matches: Callable[[Network], bool]) -> tuple[tuple[str, ...], tuple[Exception, ...]]:
+    """Remove every network nobody uses, except the predefined ones and other tools'; the names, and what failed."""
+    removed, errors = [], []
+    for network in networks.read_all(session.settings.cni_netconfpath, session.namespace):
+        try:
+            _removable(network)
+            if not matches(network):
+                continue
+        except PyctlError:
+            continue
+        try:
+            remove(session, network.name)
+            removed.append(network.name)
+        except (ConflictError, NotFoundError):
+            continue  # in use, or somebody was faster
+        except PyctlError as error:
+            errors.append(error)
+    return tuple(removed), tuple(errors)
+
+
+def take_down(session: Session, network: Network) -> None:
+    """Have the driver remove what the network as a whole has on this host; twice is once.
+
+    Raises:
+        PyctlError: the driver's words.
+    """
+    carried = networks.carried_by(network, session.settings.network_engine)
+    for driver in dict.fromkeys((carried.driver, network.driver)):
+        session.hooks.remove_network(driver, network.name, network.conflist, session.host)
+
+
+def _locked(netconf_path: str, reference: str) -> Lock:
+    if not os.path.isdir(netconf_path) and reference not in _PREDEFINED:
+        raise NotFoundError("network", reference, message=f"network {reference} not found")
+    return networks.lock_for_change(netconf_path)
+
+
+def _removable(network: Network) -> Network:
+    is_default = dict(network.labels).get(networks.DEFAULT_LABEL)
+    if network.name in _PREDEFINED or is_default:
+        raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
+    if network.problem:
+        raise InvalidArgumentError(network.problem)
+    if not network.network_id:
+        raise ConflictError(
+            f"network {network.name} was made by neither pyctl nor nerdctl and cannot be removed", hint=f"see {network.path}"
+        )
+    return network
+
+
+def _is_in_use(session: Session, network: Network) -> bool:
+    """Is a running or paused container connected? A network in a namespace's own folder is seen by that one alone."""
+    from pyctl.containerd.client import Client
+
+    is_private = os.path.dirname(network.path) != session.settings.cni_netconfpath.rstrip("/")
+    spaces = (session.namespace,) if is_private else session.client.namespaces.list()
+    for space in spaces:
+        client = session.client if space == session.namespace else Client(session.address, space)
+        try:
+            if _names_it(client, network):
+                return True
+        finally:
+            if client is not session.client:
+                client.close()
+    return False
+
+
+def _names_it(client: Client, network: Network) -> bool:
+    active = {task.container_id for task in client.tasks.list() if task.status in _ACTIVE}
+    return bool(active) and any(one.container_id in active and _lists(one, network) for one in client.containers.list())
+
+
+def _lists(container: Container, network: Network) -> bool:
+    import json
+
+    try:
+        listed: Sequence[str] = json.loads(container.labels.get(_NETWORKS) or "[]")
+    except ValueError:
+        return False
+    return any(name in (network.name, network.network_id, network.network_id[:12]) for name in listed)
