@@ -115,7 +115,7 @@ class CreateOptions(Options):
     mount: tuple[str, ...] = flag("--mount", default=(), help="Csv mount spec: type=bind|volume|tmpfs|image,...")
     name: str = flag("--name", default="", help="Container name")
     network: tuple[str, ...] = flag(
-        "--network", "--net", default=(), kind="csv", help="Network name/ID, bridge, host, none, container:X, ns:PATH"
+        "--network", "--net", default=(), help="Network name/ID, bridge, host, none, container:X, ns:PATH or name=NET,ip=..."
     )
     network_alias: tuple[str, ...] = flag("--network-alias", "--net-alias", default=(), help="Network-scoped alias")
     no_healthcheck: bool = flag("--no-healthcheck", help="Disable probe inherited from image")

@@ -139,7 +139,7 @@ def _process_mount(
 
 def shared_files(session: Session, facts: StartFacts) -> SharedFiles:
     """Where resolv.conf, hosts and hostname of a container are."""
-    owner = facts.networks[0].removeprefix("container:") if facts.networks[0].startswith("container:") else facts.container_id
+    owner = facts.donor_id or facts.container_id
     state = session.paths.state_dir(owner)
     return SharedFiles(
         resolv_conf=f"{state}/resolv.conf", hosts=f"{session.paths.etchosts}/{owner}/hosts", hostname=f"{state}/hostname"
@@ -156,14 +156,19 @@ def write_files(session: Session, draft: Draft) -> None:
 
     facts = draft.facts
     state = session.paths.state_dir(facts.container_id)
-    if not facts.networks[0].startswith("container:"):
+    if not facts.donor_id:
         write_atomic(f"{state}/resolv.conf", draft.resolv_conf.text, mode=0o644, durable=False)
         write_atomic(f"{state}/hostname", f"{facts.hostname}\n", mode=0o644, durable=False)
         content = ""
-        if facts.networks == ("host",):
+        if facts.network_kind in ("host", "ns"):
             with open("/etc/hosts", encoding="utf-8", errors="surrogateescape") as file:
                 content = file.read()
         HostsStore(session.paths.data_store, session.namespace).prepare(facts.container_id, content)
+    if facts.ports:
+        from pyctl.spec.ports import to_network_config
+        from pyctl.state.containers import StateDir
+
+        StateDir(state).save_ports(to_network_config(facts.ports)["portMappings"])  # a later start publishes them
     if draft.log_driver != "none":
         config: dict[str, Any] = {"driver": draft.log_driver, "address": session.address}
         if draft.log_options:
@@ -213,7 +218,7 @@ def _labels(session: Session, draft: Draft, outcomes: list[MountOutcome]) -> dic
             hostname=facts.hostname,
             domainname=facts.domainname,
             state_dir=session.paths.state_dir(facts.container_id),
-            networks=facts.networks,
+            endpoints=facts.endpoints,
             extra_hosts=tuple(f"{name}:{address}" for name, address in facts.extra_hosts),
             platform=draft.image.platform,
             log_uri=draft.log_uri,
@@ -257,7 +262,7 @@ def _spec(
             hostname=facts.hostname,
             domainname=facts.domainname,
             network_namespace=draft.network_namespace,
-            network_joined=facts.networks[0].startswith("container:"),
+            network_joined=facts.network_kind in ("container", "ns"),
             pid_namespace=draft.pid_namespace,
             ipc_namespace=draft.ipc_namespace,
             mounts=tuple(outcome.mount for outcome in outcomes),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from pyctl.ops.creating import Draft
-from pyctl.ops.starting import StartFacts, plan_networks, spec_namespace
+from pyctl.ops.networking import plan_networks, spec_namespace
+from pyctl.ops.starting import StartFacts
 from pyctl_hookspecs.errors import InvalidArgumentError, NotFoundError
 
 TYPE_CHECKING = False
@@ -13,14 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyctl.ops.loaded import LoadedImage
+    from pyctl.ops.networking import PlannedNetwork
     from pyctl.ops.session import Session
-    from pyctl.ops.starting import PlannedNetwork
+    from pyctl.spec.endpoints import Endpoint
     from pyctl.spec.mounts import MountPoint
     from pyctl.spec.options import ContainerOptions
     from pyctl_hookspecs.resolve_image import PullProgress
     from pyctl_hookspecs.setup_network import PortMapping
 
 DEFAULT_RUNTIME = "io.containerd.runc.v2"
+
+
+def _check_platform(text: str) -> None:
+    if not text:
+        return
+    from pyctl_hookspecs.platforms import normalise
+
+    try:
+        normalise(text)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"error parsing specified platform: {error}") from None
 
 
 def check_options(options: ContainerOptions) -> None:
@@ -34,6 +47,7 @@ def check_options(options: ContainerOptions) -> None:
     from pyctl.spec.checks import check
 
     check(options)
+    _check_platform(options.platform)
     if options.detach and options.attach:
         raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
     if options.stop_signal:
@@ -108,20 +122,17 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     container_id = os.urandom(32).hex()
     name = options.name or f"{image.short_name}-{container_id[:5]}"
     check_name(name)
-    networks = _networks(session, options)
-    is_host = networks == ("host",)
-    hostname = _hostname(session, options, container_id, networks)
+    endpoints = _endpoints(session, options)
+    kind = endpoints[0].kind
+    hostname = _hostname(session, options, container_id, endpoints[0])
     runtime, binary = parse_runtime(options.runtime)
     facts = StartFacts(
         container_id=container_id,
         container_name=name,
         hostname=hostname,
         domainname=options.domainname,
-        networks=networks,
-        ip=options.ip,
-        ip6=options.ip6,
-        mac_address=options.mac_address,
-        ports=_ports(options, image, networks),
+        endpoints=endpoints,
+        ports=_ports(options, image, kind),
         extra_hosts=tuple(_extra_host(session, text) for text in options.add_host),
         terminal=options.tty,
         open_stdin=options.interactive,
@@ -130,15 +141,16 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         runtime_binary=binary,
     )
     planned = plan_networks(session, facts)
+    facts = facts.replace(endpoints=_by_name(endpoints, planned))
     settings = session.settings
     resolv = render(
         read_host(),
         dns=options.dns or settings.dns,
         search=options.dns_search or settings.dns_search,
         options=options.dns_option or settings.dns_opts,
-        keep_loopback=is_host,
+        keep_loopback=kind == "host",
     )
-    if resolv.warning and networks[0] not in ("none",) and not networks[0].startswith("container:"):
+    if resolv.warning and kind not in ("none", "container"):
         session.notices.append(f"WARNING: {resolv.warning}")
     driver, log_options, log_uri = _logging(session, options, container_id)
     pid_donor = find_donor(session, options.pid, kind="pid")
@@ -147,7 +159,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         options=options,
         image=image,
         facts=facts,
-        network_namespace=spec_namespace(planned),
+        network_namespace=spec_namespace(session, container_id, planned),
         snapshotter=settings.snapshotter,
         mounts=parse_mounts(
             options, container_id=container_id, image_volumes=image.volumes, donors=_mount_donors(session, options)
@@ -182,51 +194,55 @@ def parse_runtime(text: str) -> tuple[str, str]:
     raise InvalidArgumentError(f"unknown or invalid runtime name: {text}", exit_code=125)
 
 
-def _networks(session: Session, options: ContainerOptions) -> tuple[str, ...]:
-    from pyctl_hookspecs.errors import UnsupportedError
+def _endpoints(session: Session, options: ContainerOptions) -> tuple[Endpoint, ...]:
+    """The networks, with the full ID of a container whose network is shared."""
+    from pyctl.spec.endpoints import endpoints_of
 
-    networks = []
-    for text in options.network or ("bridge",):
-        kind, _, target = text.partition(":")
-        if kind == "ns":
-            raise UnsupportedError("--network ns:PATH is not supported yet", exit_code=125)
-        if kind == "container":
-            from pyctl.ops.lookup import find_container
+    found = endpoints_of(options)
+    if found[0].kind != "container":
+        return found
+    from pyctl.ops.lookup import find_container
 
-            networks.append(f"container:{find_container(session.client, target).container_id}")
-        else:
-            networks.append("bridge" if text == "default" else text)
-    if any(n.startswith("container:") for n in networks):
-        for flag, given in (
-            ("hostname", options.hostname),
-            ("dns", options.dns),
-            ("publish", options.publish),
-            ("add-host", options.add_host),
-        ):
-            if given:
-                raise InvalidArgumentError(f"conflicting options: --{flag} and the network mode", exit_code=125)
-    return tuple(dict.fromkeys(networks))
+    for what, given in (
+        ("hostname", options.hostname),
+        ("dns", options.dns),
+        ("port publishing", options.publish or options.publish_all),
+        ("custom host-to-IP mapping", options.add_host),
+    ):
+        if given:
+            kind = "the container type network mode" if given is options.publish else "the network mode"
+            raise InvalidArgumentError(f"conflicting options: {what} and {kind}", exit_code=125)
+    donor = find_container(session.client, found[0].network.partition(":")[2])
+    return (found[0].replace(network=f"container:{donor.container_id}"),)
 
 
-def _hostname(session: Session, options: ContainerOptions, container_id: str, networks: tuple[str, ...]) -> str:
+def _by_name(endpoints: tuple[Endpoint, ...], planned: tuple[PlannedNetwork, ...]) -> tuple[Endpoint, ...]:
+    """Networks given by ID are kept by name: that is what nerdctl looks for. An administrator's default one stays ``bridge``."""
+    return tuple(
+        endpoint if endpoint.network == "bridge" or endpoint.kind else endpoint.replace(network=network.name)
+        for endpoint, network in zip(endpoints, planned, strict=True)
+    )
+
+
+def _hostname(session: Session, options: ContainerOptions, container_id: str, first: Endpoint) -> str:
     if options.hostname:
         return options.hostname
-    if options.uts == "host" or networks == ("host",):
+    if options.uts == "host" or first.kind in ("host", "ns"):
         return os.uname().nodename
-    if networks[0].startswith("container:"):
-        donor = session.client.containers.get(networks[0].removeprefix("container:"))
+    if first.kind == "container":
+        donor = session.client.containers.get(first.network.removeprefix("container:"))
         return donor.labels.get("nerdctl/hostname", "")
     return container_id[:12]
 
 
-def _ports(options: ContainerOptions, image: LoadedImage, networks: tuple[str, ...]) -> tuple[PortMapping, ...]:
+def _ports(options: ContainerOptions, image: LoadedImage, kind: str) -> tuple[PortMapping, ...]:
     from pyctl.spec.ports import parse_expose, parse_published, publish_all
 
     published = parse_published(options.publish)
     exposed = (*image.exposed_ports, *(key for text in options.expose for key in parse_expose(text)))
     if options.publish_all:
         published = publish_all(exposed, published)
-    if networks[0] in ("host", "none"):
+    if kind in ("host", "none", "ns"):
         return ()  # as Docker: nothing to publish, with a warning for host
     return published
 

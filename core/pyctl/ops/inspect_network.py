@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyctl.spec.endpoints import INTERFACE_OPTION, Endpoint, from_labels, is_user_defined
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,25 +105,39 @@ def _network_ids(session: Session, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _asked(facts: ContainerFacts, name: str) -> Endpoint:
+    """What the user asked of this network; the label may have the default one under another name."""
+    found = from_labels(facts.labels)
+    if len(found) == 1:
+        return found[0]
+    return next((endpoint for endpoint in found if endpoint.network == name), Endpoint(network=name))
+
+
 def _endpoint(facts: ContainerFacts, name: str, network_id: str) -> dict[str, Any]:
     attachment = facts.attachments.get(name) or {}
     container_id = facts.container.container_id
-    is_own = name not in (_DEFAULT, "host", "none")
-    first = next(iter(_names(facts)), "") == name
-    asked = {key: facts.labels.get(label, "") for key, label in (("IPv4Address", "nerdctl/ip"), ("IPv6Address", "nerdctl/ip6"))}
-    asked = {key: value for key, value in asked.items() if value and first}
-    aliases = [container_id[:12]] if is_own else None
-    host_names = [facts.labels.get("nerdctl/name", ""), container_id[:12]] if is_own else None
+    asked = _asked(facts, name)
+    addresses = {"IPv4Address": asked.ip, "IPv6Address": asked.ip6}
+    host_names = None
+    if is_user_defined(name):
+        words = (
+            facts.labels.get("nerdctl/name", ""),
+            *asked.aliases,
+            container_id[:12],
+            facts.labels.get("nerdctl/hostname", ""),
+        )
+        host_names = list(dict.fromkeys(filter(None, words)))
     return {
-        "IPAMConfig": asked or None,
+        "IPAMConfig": {key: value for key, value in addresses.items() if value} or None,
         "Links": None,
-        "Aliases": aliases,
+        "Aliases": list(asked.aliases) or None,
         "MacAddress": attachment.get("mac_address") or "",
         "NetworkID": network_id,
         "EndpointID": endpoint_id(name, container_id) if facts.state.pid else "",
         **_addresses(attachment),
-        "DriverOpts": None,
+        "DriverOpts": {INTERFACE_OPTION: asked.interface} if asked.interface else None,
         "DNSNames": host_names,
+        **({"GwPriority": asked.gateway_priority} if asked.gateway_priority else {}),
     }
 
 

@@ -19,6 +19,7 @@ def start_facts(session: Session, container: Container) -> StartFacts:
 
     from pyctl.containerd.tasks import runc_options_in
     from pyctl.ops.ending import state_of
+    from pyctl.spec.endpoints import from_labels
     from pyctl.spec.ports import from_entries
 
     labels = container.labels
@@ -29,11 +30,8 @@ def start_facts(session: Session, container: Container) -> StartFacts:
         container_name=labels.get("nerdctl/name", ""),
         hostname=labels.get("nerdctl/hostname", ""),
         domainname=labels.get("nerdctl/domainname", ""),
-        networks=tuple(json.loads(labels.get("nerdctl/networks") or '["none"]')),
-        ip=labels.get("nerdctl/ip", ""),
-        ip6=labels.get("nerdctl/ip6", ""),
-        mac_address=labels.get("nerdctl/mac-address", ""),
-        ports=from_entries(state_of(session, container.container_id).ports()),
+        endpoints=from_labels(labels),
+        ports=from_entries(state_of(session, container.container_id).wanted_ports()),
         extra_hosts=tuple((text.partition(":")[0], text.partition(":")[2]) for text in extra),
         terminal=bool(spec.get("process", {}).get("terminal")),
         shm_bytes=_shm_bytes(labels.get("nerdctl/ipc", "")),

@@ -6,7 +6,8 @@ import os
 from contextlib import contextmanager
 
 from pyctl.ops.choosing_streams import attach_choice, choose_streams, new_foreground, opener
-from pyctl.ops.starting import plan_networks, spec_namespace, start_steps
+from pyctl.ops.networking import plan_networks, spec_namespace
+from pyctl.ops.starting import start_steps
 from pyctl_hookspecs.errors import ConflictError, PyctlError
 from pyctl_hookspecs.records import Record
 
@@ -158,7 +159,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     facts = start_facts(session, container)
     log_driver, log_options, log_uri = log_choice(container)
     networks = plan_networks(session, facts)
-    container = with_current_namespaces(session, container, spec_namespace(networks))
+    container = with_current_namespaces(session, container, spec_namespace(session, container_id, networks))
     streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
     foreground, tee = new_foreground(session, container_id, streams, attachment, log_driver, log_options)
     steps = start_steps(

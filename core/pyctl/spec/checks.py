@@ -22,6 +22,7 @@ def check(options: ContainerOptions, image_config: Mapping[str, Any] | None = No
     """
     from pyctl.spec import capabilities, devices, namespaces
     from pyctl.spec.cgroups import read_cgroup_facts
+    from pyctl.spec.endpoints import endpoints_of
     from pyctl.spec.env import user_env
     from pyctl.spec.filesystem import shm_bytes
     from pyctl.spec.labels import annotations_for, user_labels
@@ -45,7 +46,7 @@ def check(options: ContainerOptions, image_config: Mapping[str, Any] | None = No
     warnings: list[str] = []
     linux_resources(options, read_cgroup_facts(), warnings)
     devices.requested(options.device, options.device_cgroup_rule)
-    host_network = options.network == ("host",)
+    host_network = endpoints_of(options)[0].kind == "host"
     sysctls(options.sysctl, host_network=host_network, host_ipc=options.ipc == "host", own_network=False)
     shm_bytes(options.shm_size)
     check_process(options)

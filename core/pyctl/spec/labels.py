@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctl.spec.endpoints import to_labels
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from pyctl.spec.endpoints import Endpoint
     from pyctl.spec.mounts import MountPoint
     from pyctl.spec.options import ContainerOptions
     from pyctl_hookspecs.process_mounts import MountOutcome
@@ -22,14 +24,14 @@ _MAX_LABEL_BYTES = 4096
 
 
 class LabelFacts(Record):
-    """What the operation decided. ``extra_hosts`` are ``host:ip``, ``networks`` as resolved (``container:<full id>``)."""
+    """What the operation decided. ``extra_hosts`` are ``host:ip``, ``endpoints`` as resolved (``container:<full id>``)."""
 
     namespace: str
     container_name: str
     hostname: str = ""
     domainname: str = ""
     state_dir: str = ""
-    networks: tuple[str, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     extra_hosts: tuple[str, ...] = ()
     platform: str = ""
     log_uri: str = ""
@@ -61,7 +63,6 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
         "nerdctl/domainname": facts.domainname,
         "nerdctl/extraHosts": _json(list(facts.extra_hosts)),
         "nerdctl/state-dir": facts.state_dir,
-        "nerdctl/networks": _json(list(facts.networks)),
         "nerdctl/platform": facts.platform,
         "nerdctl/ipc": _json(_ipc(options, facts)),
         "nerdctl/auto-remove": "true" if options.rm else "false",
@@ -74,6 +75,7 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
             }
         ),
     }
+    labels |= to_labels(facts.endpoints)
     log_config: dict[str, Any] = {"driver": facts.log_driver or "json-file", "address": facts.address}
     if facts.log_options:
         log_config["opts"] = dict(facts.log_options)
@@ -81,9 +83,6 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
     for key, value in (
         ("log-uri", facts.log_uri),
         ("log-config", _json(log_config) if facts.log_uri else ""),
-        ("ip", options.ip),
-        ("ip6", options.ip6),
-        ("mac-address", options.mac_address),
         ("pid-file", options.pidfile),
         ("anonymous-volumes", _json(list(facts.anonymous_volumes)) if facts.anonymous_volumes else ""),
         ("stop-timeout", str(options.stop_timeout) if options.stop_timeout is not None else ""),

@@ -103,7 +103,7 @@ class ContainerOptions(Record):
     storage_opt: tuple[str, ...] = ()
 
     # network
-    network: tuple[str, ...] = ()  # empty: the default bridge
+    network: tuple[str, ...] = ()  # empty: the default bridge; each with commas, as typed
     network_alias: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     publish_all: bool = False

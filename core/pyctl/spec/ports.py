@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+_RANGE_END = "pyctlHostPortEnd"
 
 
 def parse_publish(text: str) -> tuple[PortMapping, ...]:
@@ -107,9 +108,10 @@ def publish_all(exposed: Iterable[str], published: tuple[PortMapping, ...]) -> t
 
 
 def to_network_config(ports: Iterable[PortMapping]) -> dict[str, Any]:
-    """The content of ``network-config.json`` in the container's state directory."""
+    """The content of ``network-config.json`` in the container's state directory; a range that is still open is ours alone."""
     entries = [
         {"HostPort": port.host_port, "ContainerPort": port.container_port, "Protocol": port.protocol, "HostIP": port.host_ip}
+        | ({_RANGE_END: port.host_port_end} if port.host_port_end else {})
         for port in ports
     ]
     return {"portMappings": entries} if entries else {}
@@ -123,6 +125,7 @@ def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...
             host_port=int(entry.get("HostPort", 0)),
             protocol=entry.get("Protocol") or "tcp",
             host_ip=entry.get("HostIP") or "0.0.0.0",
+            host_port_end=int(entry.get(_RANGE_END, 0)),
         )
         for entry in entries
     )

@@ -27,7 +27,6 @@ NOT_YET = (
     "ipfs_address",
     "link",
     "link_local_ip",
-    "network_alias",
     "rdt_class",
     "rootfs",
     "storage_opt",

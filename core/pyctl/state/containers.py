@@ -18,6 +18,7 @@ _EXIT = "pyctl-exit.json"  # containerd 2.x forgets exited tasks when it restart
 _NETWORKS = "pyctl-networks.json"
 _LIFECYCLE = "lifecycle.json"
 _PORTS = "network-config.json"
+_WITHDRAWN = "pyctlWithdrawn"
 _MAX_BYTES = 4096
 
 
@@ -83,6 +84,17 @@ class StateDir:
 
     def ports(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._load(_PORTS).get("portMappings", [])
+        return found
+
+    def withdraw_ports(self) -> None:
+        """Its network was disconnected: nothing is published any more, but the next start publishes again."""
+        ports = self.wanted_ports()
+        self._save(_PORTS, {_WITHDRAWN: ports} if ports else {})
+
+    def wanted_ports(self) -> list[dict[str, Any]]:
+        """What the next start publishes, whether it is published now or not."""
+        stored = self._load(_PORTS)
+        found: list[dict[str, Any]] = stored.get("portMappings") or stored.get(_WITHDRAWN, [])
         return found
 
     def save_attachments(self, attachments: Mapping[str, Mapping[str, Any]]) -> None:

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyctl.state.networks import default_config
-from pyctl_hookspecs import ConflictError, InvalidArgumentError, NetworkRequest, NotFoundError, PortMapping, UnsupportedError
-from pyctl_plugins.network import _records, _wiring, bridge, container, host, none
+from pyctl_hookspecs import (
+    ConflictError,
+    InvalidArgumentError,
+    NetworkRequest,
+    NotFoundError,
+    PortMapping,
+    PyctlError,
+    UnsupportedError,
+)
+from pyctl_plugins.network import _records, _wiring, bridge, container, host, none, ns
 
 REQUEST = NetworkRequest(
     container_id="a" * 64,
@@ -126,3 +135,20 @@ def test_nothing_on_the_way_to_run_imports_anything_heavy() -> None:
     environment = {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
     assert done.stdout.split() == []
+
+
+def test_a_path_that_is_no_network_namespace_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path, words in (
+        ("/proc/self/ns/pid", "is no network namespace"),
+        (str(tmp_path / "file"), "is no network namespace"),
+        ("relative", "must be absolute"),
+        (str(tmp_path / "nothing"), "No such network namespace"),
+    ):
+        with pytest.raises(PyctlError, match=words):
+            ns.plan_network(REQUEST.replace(network=f"ns:{path}", conflist=""))
+
+
+def test_a_network_namespace_is_joined_by_its_path() -> None:
+    intent = ns.plan_network(REQUEST.replace(network="ns:/proc/self/ns/net", conflist=""))
+    assert (intent.namespace, intent.join_path, intent.undo_token) == ("path", "/proc/self/ns/net", "")

@@ -21,6 +21,7 @@ from pyctl.ops.session import Session
 from pyctl.ops.settings import Settings
 from pyctl.spec.build import SpecFacts, build_spec
 from pyctl.spec.capabilities import ALL
+from pyctl.spec.endpoints import endpoints_of
 from pyctl.spec.labels import LabelFacts, build_labels
 from pyctl.spec.options import ContainerOptions
 from pyctl.spec.ports import parse_published, to_network_config
@@ -73,7 +74,7 @@ class World:
                 container_name=name,
                 hostname=container_id[:12],
                 state_dir=state.path,
-                networks=networks,
+                endpoints=endpoints_of(options.replace(network=networks)),
                 platform="linux/amd64",
                 log_uri="binary:///bin/log",
                 mounts=outcomes,

@@ -133,7 +133,7 @@ def test_on_a_network_of_its_own_the_top_has_no_address(world: World) -> None:
     endpoint = settings["Networks"]["other"]
     assert endpoint["IPAddress"] == "10.4.0.5"
     assert endpoint["IPAMConfig"] == {"IPv4Address": "10.5.0.9"}
-    assert endpoint["Aliases"] == [container.container_id[:12]]
+    assert endpoint["Aliases"] is None
     assert endpoint["DNSNames"] == ["web", container.container_id[:12]]
 
 

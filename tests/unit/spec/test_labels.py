@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyctl.spec.endpoints import Endpoint
 from pyctl.spec.labels import LabelFacts, annotations_for, build_labels, mount_points, user_labels
 from pyctl.spec.mounts import MountPoint
 from pyctl.spec.options import ContainerOptions
@@ -21,7 +22,7 @@ FACTS = LabelFacts(
     container_name="web",
     hostname="h",
     state_dir="/state",
-    networks=("bridge",),
+    endpoints=(Endpoint(network="bridge"),),
     extra_hosts=("db:10.0.0.2",),
     platform="linux/amd64",
     log_uri="binary:///log",
