@@ -20,8 +20,15 @@ _MACHINES = {
     "i686": "386",
     "loongarch64": "loong64",
 }
-_SYSTEMS = frozenset(("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "solaris", "wasip1"))
-_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+_SYSTEMS = {
+    *("aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux"),
+    *("netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos"),
+}
+_ARCHITECTURES = {
+    *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"),
+    *("ppc64", "ppc64le", "riscv64", "s390x", "sparc64", "wasm"),
+}
+_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 def host_platform() -> str:
@@ -34,13 +41,24 @@ def host_platform() -> str:
 def normalise(platform: str) -> str:
     """``os/arch[/variant]`` in the spelling images use; one word alone is an architecture or a system.
 
+    A word that no system or architecture is called is a platform if it has its place (``linux/mine``): then it is
+    up to the image.
+
     Raises:
-        InvalidArgumentError: not a platform.
+        InvalidArgumentError: not a platform; in the words of Docker's engine.
     """
     parts = platform.strip().lower().split("/")
-    if not 1 <= len(parts) <= 3 or not all(part and _WORD.issuperset(part) for part in parts):
-        raise InvalidArgumentError(f'"{platform}" is an invalid OS/architecture: must be in the form os[/arch[/variant]]')
+    for part in parts:
+        if not part or not _WORD.issuperset(part):
+            raise InvalidArgumentError(
+                f'"{part}" is an invalid component of "{platform}": '
+                'platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument'
+            )
+    if len(parts) > 3:
+        raise InvalidArgumentError(f'"{platform}": cannot parse platform specifier: invalid argument')
     if len(parts) == 1:
+        if parts[0] not in _SYSTEMS and parts[0] not in _ARCHITECTURES and parts[0] not in _MACHINES:
+            raise InvalidArgumentError(f'"{platform}": unknown operating system or architecture: invalid argument')
         parts = [parts[0], host_platform().split("/", 1)[1]] if parts[0] in _SYSTEMS else ["linux", parts[0]]
         parts = "/".join(parts).split("/")
     system, *rest = parts

@@ -62,6 +62,7 @@ REFUSED_BY_RUN = {
     "--detach-keys xx,yy": "invalid detach keys",
     "--snapshotter nope": "nope",
     "--platform windows/amd64": "windows/amd64",
+    "--platform nonsense": 'error parsing specified platform: "nonsense": unknown operating system or architecture',
 }
 EVERY_COMMAND = {
     "stop nobody": "No such container: nobody",
@@ -86,6 +87,7 @@ EVERY_COMMAND = {
     "ps --filter bogus=1": "invalid filter 'bogus'",
     "ps --format {{": "template parsing error",
     "logs --since soon nobody": 'invalid value for "since"',
+    "create --platform nonsense 127.0.0.1:1/nobody": 'error parsing specified platform: "nonsense"',
     "pull UPPER/Case": "must be lowercase",
     "pull a::b": "invalid reference format",
     "stpo": "'stpo' is not a pyctl command.",

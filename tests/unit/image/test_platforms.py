@@ -28,10 +28,25 @@ def test_a_platform_has_one_spelling(typed: str, normal: str) -> None:
     assert platforms.normalise(typed) == normal
 
 
-@pytest.mark.parametrize("typed", ["", "linux/", "a/b/c/d", "linux amd64", "linux/*"])
-def test_what_is_no_platform_is_refused(typed: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="invalid OS/architecture"):
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", '"" is an invalid component of ""'),
+        ("linux/", '"" is an invalid component of "linux/"'),
+        ("linux amd64", '"linux amd64" is an invalid component of "linux amd64": platform specifier component must match'),
+        ("linux/*", '"*" is an invalid component of "linux/*"'),
+        ("a/b/c/d", '"a/b/c/d": cannot parse platform specifier: invalid argument'),
+        ("nonsense", '"nonsense": unknown operating system or architecture: invalid argument'),
+    ],
+)
+def test_what_is_no_platform_is_refused_in_dockers_words(typed: str, words: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
         platforms.normalise(typed)
+    assert str(caught.value).startswith(words)
+
+
+def test_what_nobody_has_heard_of_may_still_be_an_images_platform() -> None:
+    assert platforms.normalise("linux/mine") == "linux/mine"
 
 
 def test_a_system_alone_means_this_machines_architecture() -> None:
