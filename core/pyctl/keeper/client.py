@@ -70,7 +70,7 @@ def request_if_running(
 
 
 def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
-    """Start a keeper if a killed one (or a reboot) left watches or ports and none runs; False when there is no need.
+    """Start a keeper if a killed one (or a reboot) left watches, ports or names and none runs; False when there is no need.
 
     Raises:
         UnavailableError: it could not be started; safe to try again.
@@ -91,7 +91,7 @@ def renew(data_store: str, runtime_dir: str, *, data_root: str) -> None:
 
 
 def _has_duties(data_store: str) -> bool:
-    for name in ("watch", "ports"):
+    for name in ("watch", "ports", "names"):
         try:
             if any(entry.endswith(".json") for entry in os.listdir(f"{keeper_dir(data_store)}/{name}")):
                 return True

@@ -65,14 +65,14 @@ class Connection:
         except OSError:
             self.close()
 
-    def promise(self) -> Callable[[], None]:
-        """A call that answers the request at hand, once, if there still is somebody to answer to."""
+    def promise(self) -> Callable[..., None]:
+        """A call that answers the request at hand, once, if there still is somebody to answer to; given nothing, with ok."""
         is_open = True
 
-        def answer() -> None:
+        def answer(reply: Reply | None = None) -> None:
             nonlocal is_open
             if is_open and not self._is_closed:
-                self._send({"ok": True})
+                self._send(reply or {"ok": True})
             is_open = False
 
         return answer

@@ -12,8 +12,8 @@ import sys
 from .wire import BOOT, write_file
 
 MODULES = (
-    "__init__", "audience", "children", "connections", "jsonlines", "logbin", "logs", "loop",
-    "notes", "ports", "server", "spool", "watches", "wire",
+    "__init__", "audience", "children", "connections", "directory", "dns", "dnsforward", "dnslisten", "dnswire",
+    "jsonlines", "logbin", "logs", "loop", "names", "notes", "ports", "server", "spool", "watches", "wire",
 )  # fmt: skip
 REVISION = 1  # raise it when an older release must not put its own copy back
 

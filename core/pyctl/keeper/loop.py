@@ -25,7 +25,7 @@ class Timer:
 
 
 class Loop:
-    """Calls handlers when their descriptor is readable or at its end; level-triggered."""
+    """Calls handlers when their descriptor is readable (or takes more), or at its end; level-triggered."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -33,9 +33,9 @@ class Loop:
         self._timers: list[tuple[float, int, Timer]] = []
         self._serial = 0
 
-    def watch(self, fd: int, handler: Handler) -> None:
+    def watch(self, fd: int, handler: Handler, *, until_writable: bool = False) -> None:
         self._handlers[fd] = handler
-        self._poll.register(fd, select.EPOLLIN)
+        self._poll.register(fd, select.EPOLLOUT if until_writable else select.EPOLLIN)
 
     def forget(self, fd: int) -> None:
         """Stop watching; call it before the descriptor is closed. Not watched is fine."""

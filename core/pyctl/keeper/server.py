@@ -27,6 +27,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .dns import Resolvers
+
     Reply = dict[str, object]
 
 IDLE_S = 5.0
@@ -58,6 +60,8 @@ class Server:
         self.ports = held_ports.Ports()
         self._ports_dir = f"{base}/ports"
         os.makedirs(self._ports_dir, mode=0o700, exist_ok=True)
+        self._names_dir = f"{base}/names"
+        self._resolvers: Resolvers | None = None
         self.logs: dict[str, ContainerLog] = {}
         self._exited: dict[str, None] = {}  # containers whose exit came before their pipes, after a restart of ours
         self.connections: set[Connection] = set()
@@ -73,6 +77,8 @@ class Server:
             "unwatch": self._unwatch,
             "hold_ports": self._hold_ports,
             "release_ports": self._release_ports,
+            "serve_names": self._serve_names,
+            "forget_names": self._forget_names,
             "forget": self._forget,
         }
 
@@ -81,6 +87,8 @@ class Server:
         self._listener.setblocking(False)
         self.loop.watch(self._listener.fileno(), self._accept)
         self._load_ports()
+        if os.path.isdir(self._names_dir) and os.listdir(self._names_dir):
+            self.resolvers().load()
         self.watches.load()
         idle_since = time.monotonic()
         while not self.is_stopping:
@@ -101,7 +109,8 @@ class Server:
             return  # in use, or somebody cleaned up before us
 
     def _is_needed(self) -> bool:
-        return bool(self.logs or len(self.watches) or self.ports.containers() or self.children.count or self.connections)
+        held = self.ports.containers() or self._resolvers
+        return bool(self.logs or len(self.watches) or held or self.children.count or self.connections)
 
     def _accept(self) -> None:
         try:
@@ -152,6 +161,7 @@ class Server:
             "logs": sorted(self.logs),
             "watches": self.watches.status(),
             "ports": {key: self.ports.of(key) for key in self.ports.containers()},
+            "names": self._resolvers.status() if self._resolvers else {},
             "children": self.children.count,
         }
 
@@ -211,6 +221,8 @@ class Server:
             log.drain()
 
     def _container_exited(self, key: str) -> None:
+        if self._resolvers:
+            self._resolvers.hide(key)
         log = self.logs.get(key)
         if log:
             log.drain()
@@ -255,10 +267,31 @@ class Server:
             pass
         return {}
 
+    def resolvers(self) -> Resolvers:
+        """Made when first needed: most data stores have none."""
+        if self._resolvers is None:
+            from .dns import Resolvers
+
+            self._resolvers = Resolvers(self.loop, self._names_dir, self.data_store, self.notes.write)
+        return self._resolvers
+
+    def _serve_names(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> None:
+        answer = connection.promise()
+        self.resolvers().serve(
+            _key(request), request, lambda served, failed: answer({"ok": True, "served": served, "failed": failed})
+        )
+
+    def _forget_names(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        key = _key(request)
+        if self._resolvers is not None:
+            self._resolvers.forget(key)
+        return {}
+
     def _forget(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         key = _key(request)
         self.watches.remove(key)
         self._release_ports(request, _NO_FDS, connection)
+        self._forget_names(request, _NO_FDS, connection)
         self._exited.pop(key, None)
         log = self.logs.get(key)
         if log:

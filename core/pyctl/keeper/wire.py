@@ -9,7 +9,7 @@ same user, and the keeper checks that. ``container`` and ``namespace`` name the 
 command        payload, and what comes back
 =============  ================================================================================================
 ping           -> ``pid``, ``build``
-status         -> ``pid``, ``build``, ``logs``, ``watches``, ``ports``, ``children``
+status         -> ``pid``, ``build``, ``logs``, ``watches``, ``ports``, ``names``, ``children``
 stop           the keeper ends; holders of log pipes start a new one at once
 log_pipes      descriptors: stdout, stderr (read ends). ``terminal`` (stderr never ends), ``again`` (the same task
                as before), ``holder`` (the sender waits on this connection and is ended when the log is complete)
@@ -22,7 +22,10 @@ unwatch        forgets the watch and any restart that was waiting. If a process 
                process itself this changes nothing
 hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing
 release_ports  closes them
-forget         unwatch, release_ports, and the log is given up: what ``rm`` wants
+serve_names    ``gateways``: answer this container's questions on port 53 of these addresses; optional ``upstreams`` to
+               pass others on to (else the host's), ``forward`` false for none -> ``served``, ``failed`` {address: why}
+forget_names   no longer; with the last container of an address its sockets are closed
+forget         unwatch, release_ports, forget_names, and the log is given up: what ``rm`` wants
 =============  ================================================================================================
 """
 

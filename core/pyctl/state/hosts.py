@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from pyctl.keeper.names import addresses, names_of
 from pyctl.state.locks import lock_directory, write_atomic
 from pyctl_hookspecs import Record
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _BEGIN, _END = "# <nerdctl>", "# </nerdctl>"
 _LOCALHOST = ("localhost", "localhost.localdomain")
-_DEFAULT_NETWORK = "bridge"
 
 
 class HostsEntry(Record):
@@ -262,31 +262,6 @@ def with_region(text: str, generated: str) -> str:
         return text + ("" if not text or text.endswith("\n") else "\n") + block
     _old, end, after = rest.partition(_END)
     return before + block + (after.removeprefix("\n") if end else "")
-
-
-def addresses(result: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The addresses in a CNI result, without their prefix lengths."""
-    return tuple(ip["address"].partition("/")[0] for ip in (result or {}).get("ips") or ())
-
-
-def names_of(meta: Mapping[str, Any], network: str) -> tuple[str, ...]:
-    """What a container is called on a network: nerdctl's names in nerdctl's order, then its short ID and its aliases.
-
-    On the default bridge there are no ``.network`` forms and no short ID, as in nerdctl.
-    """
-    hostname, domain, name = (meta.get(key) or "" for key in ("Hostname", "Domainname", "Name"))
-    names = []
-    if hostname and domain:
-        names.append(f"{hostname}.{domain}")
-    words = [hostname, name]
-    if network != _DEFAULT_NETWORK:
-        words.append((meta.get("ID") or "")[:12])
-    for word in (*words, *((meta.get("Aliases") or {}).get(network) or ())):
-        if word:
-            names.append(word)
-            if network != _DEFAULT_NETWORK:
-                names.append(f"{word}.{network}")
-    return tuple(dict.fromkeys(names))
 
 
 def _line(address: str, names: Iterable[str]) -> str:

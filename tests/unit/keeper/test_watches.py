@@ -155,7 +155,8 @@ def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: In
     keeper("unwatch")
     assert Path(keeper.base, "done").exists()
     assert keeper.status() | {"pid": 0, "build": ""} == {
-        "ok": True, "pid": 0, "build": "", "logs": [], "watches": {}, "ports": {}, "children": 0,
+        "ok": True, "pid": 0, "build": "", "logs": [], "watches": {}, "ports": {}, "names": {},
+        "children": 0,
     }  # fmt: skip
     go.join()
 
