@@ -91,17 +91,18 @@ def _joined(facts: ContainerFacts) -> bool:
 
 def _network_ids(session: Session, names: Sequence[str]) -> dict[str, str]:
     from pyctl.state import networks
-    from pyctl_hookspecs.errors import ConflictError, NotFoundError
+    from pyctl.state.conflists import read_all
+    from pyctl_hookspecs.errors import PyctlError
 
     if not names:
         return {}
-    every = networks.read_all(session.settings.cni_netconfpath, session.namespace)
+    every = read_all(session.settings.cni_netconfpath, session.namespace)
     found = {}
     for name in names:
         try:
             found[name] = networks.pick(every, name).network_id
-        except (NotFoundError, ConflictError):
-            continue  # removed since
+        except PyctlError:
+            continue  # removed since, or its file is broken
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state import networks
+from pyctl.state import conflists, networks
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, PyctlError
 from pyctl_hookspecs.records import Record
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctl.ops.session import Session
-    from pyctl.state.networks import Network
+    from pyctl.state.conflists import Network
     from pyctl.state.subnets import Occupied, SubnetWish
     from pyctl_hookspecs.setup_network import NetworkDefinition, NetworkSubnet
 
@@ -58,17 +58,17 @@ def create(session: Session, wish: NetworkWish) -> str:
     _check_driver(session, wish.driver)
     undo_abandoned(session)
     netconf_path, namespace = session.settings.cni_netconfpath, session.namespace
-    with networks.lock_for_change(netconf_path):
-        if any(network.name == wish.name for network in networks.read_locked(netconf_path, namespace)):
+    with conflists.lock_for_change(netconf_path):
+        if any(network.name == wish.name for network in conflists.read_locked(netconf_path, namespace)):
             raise ConflictError(f"network with name {wish.name} already exists")
-        everywhere = networks.read_everywhere(netconf_path)
+        everywhere = conflists.read_everywhere(netconf_path)
         definition = _define(session, wish, everywhere)
-        path = networks.conflist_path(netconf_path, namespace, wish.name)
+        path = conflists.conflist_path(netconf_path, namespace, wish.name)
         config = _config(session, wish, definition)
-        network = networks.carried_by(networks.from_config(config, path), session.settings.network_engine)
+        network = networks.carried_by(conflists.from_config(config, path), session.settings.network_engine)
         _check_bridge(network, everywhere)
         probe(session, network)
-        networks.save(config, path)
+        conflists.save(config, path)
     return definition.network_id
 
 
@@ -155,9 +155,9 @@ def _config(session: Session, wish: NetworkWish, definition: NetworkDefinition) 
     labels = dict(wish.labels)
     reserved = {one.subnet: dict(one.aux_addresses) for one in definition.subnets if one.aux_addresses}
     if reserved:
-        labels[networks.AUX_LABEL] = json.dumps(reserved, separators=(",", ":"))
+        labels[conflists.AUX_LABEL] = json.dumps(reserved, separators=(",", ":"))
     if wish.driver != "bridge" and session.hooks.has_hook("network", wish.driver, "setup_network"):
-        labels[networks.DRIVER_LABEL] = wish.driver
+        labels[conflists.DRIVER_LABEL] = wish.driver
     return {
         "cniVersion": "1.0.0",
         "name": wish.name,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pyctl.lifecycle.steps import Step
     from pyctl.ops.session import Session
-    from pyctl.state.networks import Network
+    from pyctl.state.conflists import Network
     from pyctl_hookspecs.setup_network import NetworkIntent, NetworkRequest
 
 _DRAFT = "network.conflist"
@@ -46,7 +46,7 @@ def probe(session: Session, network: Network) -> None:
 
 def undo_draft(session: Session, token: str) -> None:
     """Take away what the network as a whole has on this host, unless it was created after all."""
-    from pyctl.state import networks
+    from pyctl.state import conflists
 
     probe_id, _, name = token.partition("/")
     draft = f"{session.paths.state_dir(probe_id)}/{_DRAFT}"
@@ -55,12 +55,12 @@ def undo_draft(session: Session, token: str) -> None:
             conflist = file.read()
     except FileNotFoundError:
         return  # killed before anything was connected
-    if not os.path.exists(networks.conflist_path(session.settings.cni_netconfpath, session.namespace, name)):
+    if not os.path.exists(conflists.conflist_path(session.settings.cni_netconfpath, session.namespace, name)):
         import json
 
         from pyctl.ops.network_remove import take_down
 
-        take_down(session, networks.from_config(json.loads(conflist), draft))
+        take_down(session, conflists.from_config(json.loads(conflist), draft))
     os.unlink(draft)
 
 

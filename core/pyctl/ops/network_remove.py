@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state import networks
+from pyctl.state import conflists, networks
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import Container
     from pyctl.ops.session import Session
+    from pyctl.state.conflists import Network
     from pyctl.state.locks import Lock
-    from pyctl.state.networks import Network
 
 _PREDEFINED = ("bridge", "host", "none")
 _ACTIVE = ("running", "paused", "pausing")
@@ -33,7 +33,7 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
     netconf_path = session.settings.cni_netconfpath
     try:
         with _locked(netconf_path, reference):
-            everything = networks.read_locked(netconf_path, session.namespace)
+            everything = conflists.read_locked(netconf_path, session.namespace)
             network = _removable(networks.pick(everything, reference))
             if _is_in_use(session, network):
                 raise ConflictError(
@@ -50,7 +50,7 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
 def prune(session: Session, matches: Callable[[Network], bool]) -> tuple[tuple[str, ...], tuple[Exception, ...]]:
     """Remove every network nobody uses, except the predefined ones and other tools'; the names, and what failed."""
     removed, errors = [], []
-    for network in networks.read_all(session.settings.cni_netconfpath, session.namespace):
+    for network in conflists.read_all(session.settings.cni_netconfpath, session.namespace):
         try:
             _removable(network)
             if not matches(network):
@@ -81,7 +81,7 @@ def take_down(session: Session, network: Network) -> None:
 def _locked(netconf_path: str, reference: str) -> Lock:
     if not os.path.isdir(netconf_path) and reference not in _PREDEFINED:
         raise NotFoundError("network", reference, message=f"network {reference} not found")
-    return networks.lock_for_change(netconf_path)
+    return conflists.lock_for_change(netconf_path)
 
 
 def _removable(network: Network) -> Network:

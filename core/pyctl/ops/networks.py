@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pyctl.ops.session import Session
-    from pyctl.state.networks import Network
+    from pyctl.state.conflists import Network
 
 _FILTERS = ("driver", "id", "label", "name", "scope", "type", "dangling")
 _BUILTIN = ("bridge", "host", "none")
@@ -107,8 +107,9 @@ def names(session: Session) -> tuple[str, ...]:
 
 def _everything(session: Session) -> list[Network]:
     from pyctl.state import networks
+    from pyctl.state.conflists import read_all
 
-    found = list(networks.read_all(session.settings.cni_netconfpath, session.namespace))
+    found = list(read_all(session.settings.cni_netconfpath, session.namespace))
     if not networks.has_default(found):
         found.append(networks.unmade_default(session.settings.bridge_ip))
     present = {network.name for network in found}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pyctl.state import networks
-from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError
+from pyctl.state.conflists import Subnet, read_all
+from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError
 
 
 def _write(path: Path, **config: object) -> None:
@@ -24,13 +25,13 @@ def test_the_default_network_is_made_on_first_use_as_nerdctl_makes_it(tmp_path: 
     assert config["nerdctlLabels"] == {"nerdctl/default-network": "true"}
     assert [plugin["type"] for plugin in config["plugins"]] == ["bridge", "portmap", "firewall", "tuning"]
     assert config["plugins"][0]["bridge"] == "nerdctl0"
-    assert made.subnets == (networks.Subnet(subnet="10.4.0.0/24", gateway="10.4.0.1"),)
+    assert made.subnets == (Subnet(subnet="10.4.0.0/24", gateway="10.4.0.1"),)
     assert os.stat(tmp_path / "nerdctl-bridge.conflist").st_mode & 0o777 == 0o644
 
 
 def test_the_bridge_ip_gives_gateway_and_subnet(tmp_path: Path) -> None:
     made = networks.ensure_default(str(tmp_path), "default", bridge_ip="192.168.7.9/20")
-    assert made.subnets == (networks.Subnet(subnet="192.168.0.0/20", gateway="192.168.7.9"),)
+    assert made.subnets == (Subnet(subnet="192.168.0.0/20", gateway="192.168.7.9"),)
 
 
 @pytest.mark.parametrize("bridge_ip", ["192.168.7.9", "house", "10.0.0.1/99"])
@@ -47,14 +48,14 @@ def test_an_administrators_default_counts(tmp_path: Path) -> None:
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:
-    assert networks.read_all(str(tmp_path / "missing"), "default") == ()
+    assert read_all(str(tmp_path / "missing"), "default") == ()
     assert not (tmp_path / "missing").exists()
 
 
 def test_networks_of_another_namespace_are_not_seen(tmp_path: Path) -> None:
     _write(tmp_path / "one" / "nerdctl-a.conflist", name="a", plugins=[])
     _write(tmp_path / "two" / "nerdctl-b.conflist", name="b", plugins=[])
-    assert [network.name for network in networks.read_all(str(tmp_path), "one")] == ["a"]
+    assert [network.name for network in read_all(str(tmp_path), "one")] == ["a"]
 
 
 def test_a_network_is_found_by_name_id_and_prefix(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_host_and_none_are_answered_without_a_file(tmp_path: Path) -> None:
 
 def test_a_single_conf_is_a_list_of_one(tmp_path: Path) -> None:
     _write(tmp_path / "10-foreign.conf", name="foreign", type="macvlan")
-    (found,) = networks.read_all(str(tmp_path), "default")
+    (found,) = read_all(str(tmp_path), "default")
     assert (found.name, found.kind, found.driver, found.network_id) == ("foreign", "macvlan", "cni", "")
 
 
@@ -103,16 +104,44 @@ def test_a_folder_of_the_networks_name_adds_plugins(tmp_path: Path) -> None:
     for folder in ("foreign", "alone"):
         (tmp_path / folder).mkdir()
         _write(tmp_path / folder / "50-more.conf", type="tuning")
-    kinds = {n.name: [p["type"] for p in json.loads(n.conflist)["plugins"]] for n in networks.read_all(str(tmp_path), "default")}
+    kinds = {n.name: [p["type"] for p in json.loads(n.conflist)["plugins"]] for n in read_all(str(tmp_path), "default")}
     assert kinds == {"foreign": ["macvlan", "tuning"], "alone": ["macvlan"]}
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.conflist").write_text("{")
-    with pytest.raises(InvalidArgumentError, match=r"broken\.conflist"):
-        networks.read_all(str(tmp_path), "default")
+    with pytest.raises(InvalidArgumentError, match=r"broken\.conflist is not a CNI network configuration"):
+        networks.find(str(tmp_path), "default", "broken")
+
+
+def test_a_broken_file_stops_nobody_else(tmp_path: Path) -> None:
+    (tmp_path / "00-broken.conflist").write_text('{"name": "half", "plugins": [{}]}')
+    (tmp_path / "01-binary.conflist").write_bytes(b"\xff\xfe")
+    assert networks.resolve(str(tmp_path), "default", "bridge").driver == "bridge"
+    with pytest.raises(InvalidArgumentError, match="00-broken"):
+        networks.find(str(tmp_path), "default", "half")
+
+
+def test_a_broken_default_network_is_not_made_again(tmp_path: Path) -> None:
+    (tmp_path / "nerdctl-bridge.conflist").write_text("{")
+    with pytest.raises(InvalidArgumentError, match=r"nerdctl-bridge\.conflist"):
+        networks.resolve(str(tmp_path), "default", "bridge")
+    assert (tmp_path / "nerdctl-bridge.conflist").read_text() == "{"
+
+
+def test_an_unknown_version_is_named_when_it_is_used(tmp_path: Path) -> None:
+    _write(tmp_path / "a.conflist", name="future", cniVersion="9.0.0", plugins=[{"type": "macvlan"}])
+    assert networks.find(str(tmp_path), "default", "future").kind == "macvlan"
+    with pytest.raises(UnsupportedError, match=r"network future is of CNI version 9\.0\.0"):
+        networks.resolve(str(tmp_path), "default", "future")
+
+
+def test_a_label_names_the_driver(tmp_path: Path) -> None:
+    _write(tmp_path / "a.conflist", name="a", nerdctlLabels={"pyctl/driver": "acme"}, plugins=[{"type": "macvlan"}])
+    found = networks.resolve(str(tmp_path), "default", "a")
+    assert (found.driver, found.kind) == ("acme", "acme")
 
 
 def test_unfinished_writes_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".tmp-nerdctl-bridge.conflist1234.conflist").write_text("{")
-    assert networks.read_all(str(tmp_path), "default") == ()
+    assert read_all(str(tmp_path), "default") == ()
