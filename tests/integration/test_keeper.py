@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,6 +190,27 @@ def test_following_goes_on_when_the_keeper_is_killed(engine: Engine, pyctl: Any,
     pyctl("rm", "-f", name)
 
     assert rest == [*(str(number) for number in range(2, 21)), "end"]
+
+
+@pytest.mark.parametrize("terminal", [(), ("-t",)], ids=["pipes", "terminal"])
+def test_output_of_a_container_its_command_left_is_kept_though_the_keeper_is_killed(
+    engine: Engine, pyctl: Any, busybox: str, name: str, tmp_path: Path, terminal: tuple[str, ...]
+) -> None:
+    script = "echo ready; until [ -e /shared/go ]; do usleep 10000; done; seq 100000; touch /shared/over; exec sleep 600"
+    flags = ("--network", "none", "--sig-proxy=false", "-v", f"{tmp_path}:/shared", "--name", name, *terminal)
+    front = pyctl.popen("run", *flags, busybox, "sh", "-c", script, stdout=subprocess.PIPE)
+    assert front.stdout.readline().strip() == b"ready"
+    front.terminate()
+    front.communicate(timeout=30)
+    kill_keeper_of(engine)
+    (tmp_path / "go").touch()
+    give_up = time.monotonic() + 30
+    while not (tmp_path / "over").exists():  # and no command is run meanwhile
+        assert time.monotonic() < give_up, "nobody reads what the container says"
+    pyctl("kill", name)
+    pyctl("wait", name)
+    assert pyctl("logs", name).stdout.split() == ["ready", *(str(number) for number in range(1, 100001))]
+    pyctl("rm", "-f", name)
 
 
 def until(check: Callable[[], bool]) -> None:

@@ -32,7 +32,7 @@ def start_logger(session: Session, container_id: str, paths: FifoPaths) -> None:
     from pyctl_hookspecs.errors import UnavailableError
 
     program, _ = install(session.paths.data_root)
-    outputs = [os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) for path in (paths.stdout, paths.stderr)]
+    outputs = [_output(path) for path in (paths.stdout, paths.stderr)]
     ready, answer = os.pipe2(os.O_CLOEXEC)
     # Moved out of the way first: one of ours may have the number another one has to get.
     high = [os.dup2(descriptor, 100 + index, inheritable=False) for index, descriptor in enumerate((*outputs, answer))]
@@ -61,7 +61,7 @@ def take_over(session: Session, container_id: str) -> None:
     Raises:
         UnavailableError: no keeper could be started.
     """
-    from pyctl.keeper import client as keeper
+    from pyctl.ops.streams import FifoPaths
     from pyctl.ops.tasks import find_task
     from pyctl.ops.watching import watch_exit
 
@@ -69,22 +69,19 @@ def take_over(session: Session, container_id: str) -> None:
     if status is None:
         return
     watch_exit(session, container_id)
-    paths = session.paths
-    names = (status.stdout,) if status.terminal else (status.stdout, status.stderr)
-    pipes = [os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) for path in names]
     try:
-        keeper.hand_over(
-            paths.data_store,
-            paths.runtime_dir,
-            data_root=paths.data_root,
-            namespace=session.namespace,
-            container=container_id,
-            pipes=pipes,
-            terminal=status.terminal,
-        ).close()
-    finally:
-        for pipe in pipes:
-            os.close(pipe)
+        start_logger(session, container_id, FifoPaths(stdout=status.stdout, stderr="" if status.terminal else status.stderr))
+    except FileNotFoundError:
+        pass  # it ended just now, and its FIFOs are gone with it
+
+
+def _output(path: str) -> int:
+    """Our end of an output; a terminal has no second one, so that is at its end from the beginning."""
+    if path:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.close(writer)
+    return reader
 
 
 def _null_standard_streams() -> list[tuple[int, int, str, int, int]]:
