@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _cni_config, _cni_exec
+from pyctl_plugins.network import _cni_config, _cni_exec, _cni_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from pyctl_hookspecs import Host
     from pyctl_plugins.network._cni_cache import Cached
     from pyctl_plugins.network._cni_config import Chain
 
 
+_SHARED = ("portmap", "firewall")  # they look whether a rule of all containers is there, then write it: one at a time
+
+
 class Runner:
-    """Carries out one list. ``directories`` are where binaries lie; every one is looked up before the first runs.
+    """Carries out one list with the binaries and the locks of ``host``."""
 
-    ``is_cancelled`` ends the plug-in that is running (ADD and CHECK only: what is being undone is always undone).
-    """
-
-    def __init__(
-        self,
-        chain: Chain,
-        directories: Sequence[str],
-        is_cancelled: Callable[[], bool] = _cni_exec.never,
-        *,
-        lenient: bool = False,
-    ) -> None:
-        """With ``lenient`` a missing binary is an error only of the call that needs it.
+    def __init__(self, chain: Chain, host: Host, *, lenient: bool = False) -> None:
+        """Every binary is looked up before the first runs; with ``lenient`` only when its turn comes.
 
         Raises:
             NotFoundError: a binary is missing.
         """
         self.chain = chain
-        self._directories = directories
-        self._is_cancelled = is_cancelled
-        self._binaries = {} if lenient else _cni_config.find_binaries(chain, directories)
+        self._host = host
+        self._binaries = {} if lenient else _cni_config.find_binaries(chain, host.cni_paths)
         self._versions: dict[str, tuple[str, ...]] = {}
 
     def settle(self) -> None:
@@ -146,9 +139,8 @@ class Runner:
     def _known(self, kind: str) -> tuple[str, ...]:
         if kind not in self._versions:
             config = {"cniVersion": self.chain.version}
-            answer = _cni_exec.run(
-                self._binary(kind), "VERSION", config, {"CNI_PATH": self._path()}, is_cancelled=self._is_cancelled
-            )
+            variables = {"CNI_PATH": ":".join(self._host.cni_paths)}
+            answer = _cni_exec.run(self._binary(kind), "VERSION", config, variables, is_cancelled=self._host.cancelled)
             self._versions[kind] = tuple(str(one) for one in answer.get("supportedVersions") or ())
         return self._versions[kind]
 
@@ -162,7 +154,7 @@ class Runner:
         may_cancel: bool = False,
     ) -> dict[str, Any]:
         config = {**plugin, "name": self.chain.name, "cniVersion": self.chain.version, **more}
-        variables = {"CNI_PATH": self._path()}
+        variables = {"CNI_PATH": ":".join(self._host.cni_paths)}
         if cached is not None:
             declared = plugin.get("capabilities") or {}
             given = {key: value for key, value in cached.capabilities.items() if declared.get(key) is True}
@@ -174,13 +166,14 @@ class Runner:
                 "CNI_IFNAME": cached.interface,
                 "CNI_ARGS": ";".join(f"{key}={value}" for key, value in cached.arguments),
             }
-        cancelled = self._is_cancelled if may_cancel else _cni_exec.never
-        return _cni_exec.run(self._binary(plugin["type"]), command, config, variables, is_cancelled=cancelled)
+        cancelled = self._host.cancelled if may_cancel else _cni_exec.never
+        binary = self._binary(plugin["type"])
+        if command == "ADD" and plugin["type"] in _SHARED:
+            with _cni_lock.Rules(self._host.runtime_dir):
+                return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled)
+        return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled)
 
     def _binary(self, kind: str) -> str:
         if kind not in self._binaries:
-            self._binaries[kind] = _cni_config.find_binary(self.chain.name, kind, self._directories)
+            self._binaries[kind] = _cni_config.find_binary(self.chain.name, kind, self._host.cni_paths)
         return self._binaries[kind]
-
-    def _path(self) -> str:
-        return ":".join(self._directories)

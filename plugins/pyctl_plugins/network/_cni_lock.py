@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_OFD_SETLKW = 38
-_EVERYTHING = 0
+_OFD_SETLKW = 38  # locks of an open file, not of a process: threads wait for one another too
+_RULES = 1 << 32  # beyond what a checksum of an owner can be
 
 
 class Turn:
@@ -27,16 +27,25 @@ class Turn:
         from zlib import crc32
 
         self._path = os.path.join(runtime_dir, "cni", "lock")
-        self._start, self._length = (crc32(owner.encode()), 1) if owner else (0, _EVERYTHING)
+        self._start, self._length = (crc32(owner.encode()), 1) if owner else (0, 0)  # length 0: to the end
         self._fd = -1
 
     def __enter__(self) -> Self:
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        lock = pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, self._start, self._length, 0)
-        fcntl.fcntl(self._fd, _OFD_SETLKW, lock)
+        fcntl.fcntl(self._fd, _OFD_SETLKW, pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, self._start, self._length, 0))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)
         self._fd = -1
+
+
+class Rules(Turn):
+    """The turn to write rules that all containers share, taken within a container's turn and never the other way round."""
+
+    __slots__ = ()
+
+    def __init__(self, runtime_dir: str) -> None:
+        super().__init__(runtime_dir)
+        self._start, self._length = _RULES, 1

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pyctl_plugins.network._cni_cache import Cached
     from pyctl_plugins.network._cni_chain import Runner
     from pyctl_plugins.network._cni_config import Chain
+    from pyctl_plugins.network._netlink import Netlink
 
 
 @hookimpl
@@ -50,7 +51,7 @@ def plan_network(request: NetworkRequest, host: Host) -> NetworkIntent:
 def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> NetworkAttachment:
     from pyctl_plugins.network import _cni_cache, _cni_chain, _cni_config, _cni_lock, _cni_result
 
-    runner = _cni_chain.Runner(_cni_config.read(request.conflist), host.cni_paths, host.cancelled)
+    runner = _cni_chain.Runner(_cni_config.read(request.conflist), host)
     _loopback_up(request.netns_path)
     with _cni_lock.Turn(host.runtime_dir, _owner(request)):
         before = _cni_cache.read(runner.chain.name, _owner(request), request.interface)
@@ -135,7 +136,7 @@ def _delete(cached: Cached, host: Host) -> None:
     from pyctl_plugins.network import _cni_chain, _cni_config
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
-    _cni_chain.Runner(_cni_config.read(cached.config), host.cni_paths, lenient=True).delete(cached, netns)
+    _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True).delete(cached, netns)
 
 
 def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...]) -> Cached:
@@ -233,27 +234,31 @@ def _is_namespace(path: str) -> bool:
 
 
 def _loopback_up(netns_path: str) -> None:
-    from pyctl_plugins.network import _rtnetlink as rt
+    from pyctl_plugins.network import _rtnetlink
+
+    with _inside(netns_path) as inside:
+        inside.change(_rtnetlink.set_up(1))  # 1 in every namespace
+
+
+def _mac_address(request: NetworkRequest) -> str:
+    """For results of a version that has no interfaces."""
+    from pyctl_plugins.network import _rtnetlink
+
+    with _inside(request.netns_path) as inside:
+        link = _rtnetlink.find_link(inside, request.interface)
+    return "" if link is None else link.mac
+
+
+def _inside(netns_path: str) -> Netlink:
+    """A route socket in a namespace."""
+    from pyctl_plugins.network import _netlink, _rtnetlink
 
     try:
         netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise PyctlError(f"no network namespace at {netns_path}") from error
     try:
-        with rt.open_inside(netns) as inside:
-            inside.change(rt.set_up(1))  # 1 in every namespace
+        found: Netlink = _rtnetlink.in_namespace(netns, lambda: _netlink.Netlink(_netlink.ROUTE))
+        return found
     finally:
         os.close(netns)
-
-
-def _mac_address(request: NetworkRequest) -> str:
-    """For results of a version that has no interfaces."""
-    from pyctl_plugins.network import _rtnetlink as rt
-
-    netns = os.open(request.netns_path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with rt.open_inside(netns) as inside:
-            link = rt.find_link(inside, request.interface)
-    finally:
-        os.close(netns)
-    return "" if link is None else link.mac
