@@ -113,11 +113,11 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     Raises:
         PyctlError: the argument it cannot serve, named.
     """
+    from pyctl.ops.naming import resolv_conf
     from pyctl.ops.sharing import find_donor, shm_directory
     from pyctl.spec.filesystem import shm_bytes
     from pyctl.spec.mounts import parse_mounts
     from pyctl.state.names import check_name
-    from pyctl.state.resolv import read_host, render
 
     container_id = os.urandom(32).hex()
     name = options.name or f"{image.short_name}-{container_id[:5]}"
@@ -143,15 +143,6 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     planned = plan_networks(session, facts)
     facts = facts.replace(endpoints=_by_name(endpoints, planned))
     settings = session.settings
-    resolv = render(
-        read_host(),
-        dns=options.dns or settings.dns,
-        search=options.dns_search or settings.dns_search,
-        options=options.dns_option or settings.dns_opts,
-        keep_loopback=kind == "host",
-    )
-    if resolv.warning and kind not in ("none", "container"):
-        session.notices.append(f"WARNING: {resolv.warning}")
     driver, log_options, log_uri = _logging(session, options, container_id)
     pid_donor = find_donor(session, options.pid, kind="pid")
     ipc_donor = find_donor(session, options.ipc, kind="ipc")
@@ -167,7 +158,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         log_driver=driver,
         log_options=log_options,
         log_uri=log_uri,
-        resolv_conf=resolv,
+        resolv_conf=resolv_conf(session, options, planned, kind),
         pid_namespace=f"/proc/{pid_donor.pid}/ns/pid" if pid_donor else "",
         ipc_namespace=f"/proc/{ipc_donor.pid}/ns/ipc" if ipc_donor else "",
         shm_path=ipc_donor.shm_path if ipc_donor else shm_directory(session, container_id) if facts.shm_bytes else "",

@@ -186,17 +186,25 @@ def _enter(
     ports = attachments[0].ports or facts.ports if attachments else ()
     if attachments or not facts.ports:
         state.save_ports(to_network_config(ports).get("portMappings", []))
-    state.save_attachments({p.name: attachment_fields(a) for p, a in zip(planned, attachments, strict=True)})
+    kept = [
+        (network.name, attachment_fields(attachment, f"network-{index}"))
+        for index, (network, attachment) in enumerate(zip(planned, attachments, strict=True))
+    ]
+    state.save_attachments(dict(kept))
     if facts.donor_id:
         return  # it shares the other container's hosts file
     results = tuple((p.name, a.cni_result) for p, a in zip(planned, attachments, strict=True))
     aliases = tuple((p.name, alias) for p in planned for alias in p.request.aliases)
     HostsStore(session.paths.data_store, session.namespace).acquire(hosts_entry(facts, results, aliases))
+    if session.settings.network_dns == "resolver":
+        from pyctl.ops.naming import serve
+
+        serve(session, facts.container_id)
 
 
-def attachment_fields(attachment: NetworkAttachment) -> dict[str, Any]:
-    """What is kept of an attachment in the state directory; the CNI result is in the hosts store."""
-    return {**attachment.as_dict(), "cni_result": ""}
+def attachment_fields(attachment: NetworkAttachment, step: str) -> dict[str, Any]:
+    """What is kept of an attachment in the state directory; the CNI result is in the hosts store, its token in the journal."""
+    return {**attachment.as_dict(), "cni_result": "", "step": step}
 
 
 def hosts_entry(facts: StartFacts, results: tuple[tuple[str, str], ...], aliases: tuple[tuple[str, str], ...]) -> HostsEntry:

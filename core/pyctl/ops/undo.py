@@ -70,10 +70,12 @@ def _netns(_session: Session, path: str) -> None:
 
 
 def _hosts(session: Session, container_id: str) -> None:
+    from pyctl.ops.naming import unserve
     from pyctl.state.containers import StateDir
     from pyctl.state.hosts import HostsStore
 
     HostsStore(session.paths.data_store, session.namespace).release(container_id)
+    unserve(session, container_id)
     StateDir(session.paths.state_dir(container_id)).forget_attachments()
 
 
@@ -101,13 +103,33 @@ def _shm(_session: Session, path: str) -> None:
     unmount_shm(path)
 
 
+def _endpoint(session: Session, token: str) -> None:
+    from pyctl.ops.network_changes import forget_endpoint
+
+    forget_endpoint(session, *token.split("/", 1))
+
+
+def _peers(session: Session, token: str) -> None:
+    from pyctl.ops.network_changes import leave_peers
+
+    leave_peers(session, *token.split("/", 1))
+
+
+def _attachment(session: Session, token: str) -> None:
+    from pyctl.ops.network_changes import detach
+
+    detach(session, token)
+
+
 def _nothing(_session: Session, _token: str) -> None:
     """A step that another step's undo takes along."""
 
 
 _CORE: dict[str, Callable[[Session, str], None]] = {
+    "attachment": _attachment,
     "cidfile": _cidfile,
     "container": _container,
+    "endpoint": _endpoint,
     "fifos": _fifos,
     "files": _files,
     "hosts": _hosts,
@@ -116,6 +138,7 @@ _CORE: dict[str, Callable[[Session, str], None]] = {
     "netns": _netns,
     "network-draft": _network_draft,
     "none": _nothing,
+    "peers": _peers,
     "shm": _shm,
     "watch": _watch,
 }

@@ -166,6 +166,24 @@ class HostsStore:
             except FileNotFoundError:
                 pass
 
+    def entry(self, container_id: str) -> HostsEntry | None:
+        """What was entered; None for a container that is not there. ``acquire`` it again to change it."""
+        import json
+
+        meta = self._meta(container_id)
+        if meta is None:
+            return None
+        aliases = meta.get("Aliases") or {}
+        return HostsEntry(
+            container_id=container_id,
+            container_name=meta.get("Name") or "",
+            hostname=meta.get("Hostname") or "",
+            domainname=meta.get("Domainname") or "",
+            extra_hosts=tuple((meta.get("ExtraHosts") or {}).items()),
+            networks=tuple((name, json.dumps(result)) for name, result in (meta.get("Networks") or {}).items()),
+            aliases=tuple((network, alias) for network, names in aliases.items() for alias in names),
+        )
+
     def metas(self) -> dict[str, dict[str, Any]]:
         """Every entered container's ``meta.json``, by container ID; unreadable ones are left out."""
         try:
@@ -174,6 +192,10 @@ class HostsStore:
             return {}
         found = ((name, self._meta(name)) for name in names)
         return {name: meta for name, meta in found if meta is not None}
+
+    def networks_of(self, container_id: str) -> dict[str, dict[str, Any]]:
+        """The CNI results of an entered container by network; empty for one that is not entered."""
+        return dict((self._meta(container_id) or {}).get("Networks") or {})
 
     def _meta(self, container_id: str) -> dict[str, Any] | None:
         try:

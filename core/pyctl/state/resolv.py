@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _STUB = ("127.0.0.53", "/run/systemd/resolve/resolv.conf")
+_MOST = 3  # name servers the C library looks at
+_MARK = "# pyctl's resolver stands before these while the container runs, and asks "
+_OWN, _HOST = "them", "the host's"
+_ACTIVE = "# pyctl's resolver:"
 
 
 class Resolver(Record):
@@ -65,8 +69,10 @@ def render(
 ) -> ResolvConf:
     """The container's resolv.conf. Each of ``dns``, ``search``, ``options`` replaces its category; search ``.`` empties it.
 
-    Loopback name servers of the host are left out unless ``keep_loopback`` (host network), IPv6 ones without ``ipv6``.
-    When none is left none is written: a public resolver nobody asked for would see every name.
+    Loopback name servers of the host are left out, and IPv6 ones without ``ipv6`` or with a zone, which is an interface
+    of the host; ``keep_loopback`` (host network) keeps them all. When none is left none is written, and the warning says
+    so: names then fail at once, because the C library asks the container's own loopback. A public resolver that nobody
+    asked for would see every name.
 
     Raises:
         InvalidArgumentError: a ``dns`` that is no address.
@@ -96,11 +102,48 @@ def render(
     return ResolvConf(text="".join(line + "\n" for line in lines), warning=warning)
 
 
+def marked(conf: ResolvConf, *, is_own: bool) -> ResolvConf:
+    """The same file, which may later name a resolver of ours; ``is_own`` says that the user chose the servers."""
+    return ResolvConf(text=f"{_MARK}{_OWN if is_own else _HOST}\n{conf.text}", warning=conf.warning)
+
+
+def upstreams(text: str) -> tuple[str, ...] | None:
+    """Whom a resolver asks for the container of a marked file, empty for the host's servers; None without the mark.
+
+    A file without it is the user's own, or was made when there was no resolver.
+    """
+    for line in text.splitlines():
+        if line.startswith(_MARK):
+            own = parse(without_resolver(text)).nameservers
+            return own if line.removeprefix(_MARK).strip() == _OWN else ()
+    return None
+
+
+def with_resolver(text: str, gateways: Sequence[str]) -> str:
+    """The marked file with our resolver at ``gateways`` as its only name server; search and options stay."""
+    lines = [f"#{line}" if line.startswith("nameserver") else line for line in without_resolver(text).splitlines()]
+    lines += [_ACTIVE, *(f"nameserver {gateway}" for gateway in gateways[:_MOST])]
+    return "".join(line + "\n" for line in lines)
+
+
+def without_resolver(text: str) -> str:
+    """The file as it was before ``with_resolver``, if that was ever called."""
+    lines = text.splitlines()
+    if _ACTIVE not in lines:
+        return text
+    kept = [line for line in lines if line != _ACTIVE and not line.startswith("nameserver")]
+    return "".join((line[1:] if line.startswith("#nameserver") else line) + "\n" for line in kept)
+
+
+def is_loopback(server: str) -> bool:
+    return server.startswith("127.") or server == "::1"
+
+
 def _usable(server: str, *, ipv6: bool) -> bool:
     family = _family(server)
     if family == 6:
-        return ipv6 and server != "::1"
-    return family == 4 and not server.startswith("127.")
+        return ipv6 and not is_loopback(server) and "%" not in server
+    return family == 4 and not is_loopback(server)
 
 
 def _family(server: str) -> int:

@@ -20,6 +20,29 @@ def test_loopback_and_ipv6_servers_are_left_out() -> None:
     assert not made.warning
 
 
+def test_ipv6_servers_are_kept_for_a_network_that_has_it_but_not_one_behind_an_interface_of_the_host() -> None:
+    host = resolv.parse("nameserver fd00::53\nnameserver ::1\nnameserver fe80::1%eth0\n")
+    assert resolv.render(host, ipv6=True).text == "nameserver fd00::53\n"
+    assert resolv.render(host, keep_loopback=True).text.count("nameserver") == 3
+
+
+def test_the_resolver_stands_before_the_servers_and_goes_without_a_trace() -> None:
+    made = resolv.marked(resolv.render(HOST), is_own=False)
+    with_it = resolv.with_resolver(resolv.with_resolver(made.text, ["10.4.9.1"]), ["10.4.1.1", "fd01::1"])
+    assert resolv.parse(with_it) == resolv.parse(made.text).replace(nameservers=("10.4.1.1", "fd01::1"))
+    assert resolv.without_resolver(with_it) == made.text == resolv.without_resolver(made.text)
+
+
+def test_the_resolver_asks_the_servers_the_user_chose() -> None:
+    text = resolv.marked(resolv.render(HOST, dns=["192.0.2.7"]), is_own=True).text
+    assert resolv.upstreams(resolv.with_resolver(text, ["10.4.1.1"])) == ("192.0.2.7",)
+    assert resolv.upstreams(resolv.marked(resolv.render(HOST), is_own=False).text) == ()
+
+
+def test_a_file_of_the_users_own_is_left_alone() -> None:
+    assert resolv.upstreams("nameserver 192.0.2.7\n") is None
+
+
 def test_the_host_network_keeps_them() -> None:
     assert "nameserver 127.0.0.1\n" in resolv.render(HOST, keep_loopback=True).text
 
