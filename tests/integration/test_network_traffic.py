@@ -382,7 +382,7 @@ def test_nothing_is_left_but_the_bridge_and_the_table(world: World) -> None:
     boxes = [world.box(n, web(8000 + n), PortMapping(container_port=53, protocol="udp", host_ip="127.0.0.1")) for n in (1, 2)]
     for box in boxes:
         world.remove(box)
-    table = _nft.Table(f"{world.host.runtime_dir}/ports")
+    table = _nft.Table(world.host.runtime_dir)
     assert [name for name in ("ports4", "bound4") if table._elements(name, b"")] == []
     table.close()
     assert [name for name in os.listdir(f"{world.host.runtime_dir}/ports") if name != ".lock"] == []

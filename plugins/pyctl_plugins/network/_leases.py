@@ -32,10 +32,16 @@ class Leases:
         self._lock = -1
 
     def __enter__(self) -> Self:
-        os.makedirs(self._directory, mode=0o755, exist_ok=True)
-        self._lock = os.open(os.path.join(self._directory, "lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        return self
+        while True:
+            os.makedirs(self._directory, mode=0o755, exist_ok=True)
+            try:
+                self._lock = os.open(os.path.join(self._directory, "lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the network was removed just now
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if os.fstat(self._lock).st_nlink:
+                return self
+            os.close(self._lock)  # removed while we waited for it
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._lock)
@@ -65,8 +71,9 @@ class Leases:
             for one in ranges:
                 if one.first <= to_number(name) <= one.last and wanted in ("", name):
                     return name, one
-        for name in held:  # another address than now asked for, or from a pool that has been changed
-            os.unlink(os.path.join(self._directory, name))
+        for name in held:  # another address of this set than now asked for; it may have more from other sets
+            if any(one.covers(to_number(name)) for one in ranges):
+                os.unlink(os.path.join(self._directory, name))
         if wanted:
             return self._take_wanted(key, ranges, position, wanted)
         for number, one in _in_turn(ranges, self._last(position)):
@@ -83,6 +90,30 @@ class Leases:
             if content == key:
                 os.unlink(os.path.join(self._directory, name))
 
+    def renew(self, owner: str, interface: str, address: str) -> bool:
+        """Enter an address that this interface uses; False if an entry of whomever is there already."""
+        path = os.path.join(self._directory, address)
+        return not os.path.exists(path) and self._write(path, _content(owner, interface))
+
+    def held(self) -> list[tuple[str, str]]:
+        """Owner and interface of every lease."""
+        found = []
+        for _, content in self._entries(""):
+            owner, separator, interface = content.decode(errors="replace").partition("\r\n")
+            if separator:
+                found.append((owner, interface))
+        return found
+
+    def remove(self, owners: str) -> None:
+        """Give back everything of the owners whose names begin so; the pool goes when nobody else has an address."""
+        for name, content in self._entries(""):
+            if content.startswith(owners.encode()):
+                os.unlink(os.path.join(self._directory, name))
+        if next(self._entries(""), None) is None:
+            for name in os.listdir(self._directory):
+                os.unlink(os.path.join(self._directory, name))
+            os.rmdir(self._directory)
+
     def _take_wanted(self, key: bytes, ranges: Sequence[Range], position: int, wanted: str) -> tuple[str, Range]:
         from pyctl_plugins.network._addresses import to_number
 
@@ -98,7 +129,13 @@ class Leases:
         raise InvalidArgumentError(f"no configured subnet or ip-range contain the IP address {wanted}")
 
     def _reserve(self, address: str, key: bytes, position: int) -> bool:
-        path = os.path.join(self._directory, address)
+        if not self._write(os.path.join(self._directory, address), key):
+            return False
+        with open(os.path.join(self._directory, f"last_reserved_ip.{position}"), "w", opener=_private) as file:
+            file.write(address)
+        return True
+
+    def _write(self, path: str, key: bytes) -> bool:
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
@@ -110,8 +147,6 @@ class Leases:
             raise
         finally:
             os.close(fd)
-        with open(os.path.join(self._directory, f"last_reserved_ip.{position}"), "w", opener=_private) as file:
-            file.write(address)
         return True
 
     def _last(self, position: int) -> int | None:
@@ -142,6 +177,23 @@ def release(network: str, owner: str, interface: str, data_dir: str = "") -> Non
     if leases.exists():
         with leases:
             leases.release(owner, interface)
+
+
+def remove(network: str, owners: str, data_dir: str = "") -> None:
+    """Give back everything of the owners whose names begin so, and the pool if that was all; again succeeds."""
+    leases = Leases(network, data_dir)
+    if leases.exists():
+        with leases:
+            leases.remove(owners)
+
+
+def networks(data_dir: str = "") -> list[str]:
+    """The networks with a pool below a directory."""
+    base = data_dir or DEFAULT_DIRECTORY
+    try:
+        return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
+    except FileNotFoundError:
+        return []
 
 
 def _content(owner: str, interface: str) -> bytes:

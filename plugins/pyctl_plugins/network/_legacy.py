@@ -7,26 +7,49 @@ import os
 from pyctl_hookspecs import PyctlError, UnsupportedError
 
 _PROGRAMS = {4: ("iptables-legacy", "iptables"), 6: ("ip6tables-legacy", "ip6tables")}
-_TABLES = {4: "/proc/net/ip_tables_names", 6: "/proc/net/ip6_tables_names"}
+_TABLES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
 
 
-def let_forward(bridge: str, comment: str, family: int) -> None:
-    """Let a bridge's packets pass the old FORWARD chain, if this host has one; again changes nothing.
+def let_forward(bridge: str, comment: str, family: int) -> bool:
+    """Let a bridge's packets pass the old FORWARD chain, if this host has one; True if it did not before.
 
     Raises:
         UnsupportedError: it has one, and there is no iptables to change it with.
         PyctlError: iptables refused.
     """
+    if not _is_used(family):
+        return False
+    changed = False
+    for rule in _rules(bridge, comment):
+        if _run(family, ["-C", "FORWARD", *rule]) != 0:
+            if _run(family, ["-I", "FORWARD", *rule]) != 0:
+                raise PyctlError(f"iptables refused to let {bridge} through its FORWARD chain")
+            changed = True
+    return changed
+
+
+def stop_forwarding(bridge: str, comment: str, family: int) -> None:
+    """Undo ``let_forward``, if this host has such a chain and a program that changes it."""
+    if not _is_used(family):
+        return
+    for rule in _rules(bridge, comment):
+        try:
+            while _run(family, ["-D", "FORWARD", *rule]) == 0:
+                pass  # two who came at once may have said it twice
+        except UnsupportedError:
+            return
+
+
+def _is_used(family: int) -> bool:
     try:
         with open(_TABLES[family]) as file:
-            if "filter" not in file.read().split():
-                return
+            return "filter" in file.read().split()
     except OSError:
-        return  # the usual case: the kernel has no old tables loaded
-    for direction in ("-i", "-o"):
-        rule = [direction, bridge, "-m", "comment", "--comment", comment, "-j", "ACCEPT"]
-        if _run(family, ["-C", "FORWARD", *rule]) != 0 and _run(family, ["-I", "FORWARD", *rule]) != 0:
-            raise PyctlError(f"iptables refused to let {bridge} through its FORWARD chain")
+        return False  # the usual case: the kernel has no old tables loaded
+
+
+def _rules(bridge: str, comment: str) -> list[list[str]]:
+    return [[direction, bridge, "-m", "comment", "--comment", comment, "-j", "ACCEPT"] for direction in ("-i", "-o")]
 
 
 def _run(family: int, arguments: list[str]) -> int:

@@ -10,179 +10,117 @@ import os
 from struct import pack
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _legacy, _netlink
+from pyctl_plugins.network import _layout, _legacy, _netlink
+from pyctl_plugins.network._elements import Element
 from pyctl_plugins.network._netlink import CREATE, Message, Netlink, attribute, nested, text
-from pyctl_plugins.network._rtnetlink import packed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pyctl_hookspecs import PortMapping
+    from pyctl_plugins.network._conflist import BridgeConfig
 
 _TABLE = "pyctl"
-_VERSION = "v1"  # an empty chain: a table of another version is replaced
 _INET, _IP, _IP6 = 1, 2, 10
-_GETTABLE, _GETCHAIN, _GETRULE = 0xA01, 0xA04, 0xA07
+_GETTABLE, _GETCHAIN, _GETRULE, _DELRULE = 0xA01, 0xA04, 0xA07, 0xA08
 _NEWELEMENT, _GETELEMENT, _DELELEMENT = 0xA0C, 0xA0D, 0xA0E
 _BEGIN, _END = 16, 17
-UDP = 17
-_PROTOCOLS = {"tcp": 6, "udp": UDP, "sctp": 132}
-_MAPS = ("ports4", "bound4", "ports6", "bound6")
-
-_LAYOUT = """\
-create table inet pyctl
-add chain inet pyctl v1
-add map inet pyctl ports4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
-add map inet pyctl bound4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
-add map inet pyctl ports6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
-add map inet pyctl bound6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
-add set inet pyctl bridges { type ifname; }
-add set inet pyctl closed { type ifname; }
-add set inet pyctl same { type ifname . ifname; }
-add set inet pyctl own4 { type ipv4_addr . ifname; flags interval; }
-add set inet pyctl masq4 { type ipv4_addr; flags interval; }
-add set inet pyctl hairpin4 { type ipv4_addr . ipv4_addr; flags interval; }
-add set inet pyctl own6 { type ipv6_addr . ifname; flags interval; }
-add set inet pyctl masq6 { type ipv6_addr; flags interval; }
-add set inet pyctl hairpin6 { type ipv6_addr . ipv6_addr; flags interval; }
-add chain inet pyctl raw { type filter hook prerouting priority raw; }
-add rule inet pyctl raw iifname @bridges ip daddr 127.0.0.0/8 drop
-add chain inet pyctl prerouting { type nat hook prerouting priority -105; }
-add rule inet pyctl prerouting ip daddr 127.0.0.0/8 return
-add rule inet pyctl prerouting dnat ip to ip daddr . meta l4proto . th dport map @bound4
-add rule inet pyctl prerouting fib daddr type local dnat ip to meta l4proto . th dport map @ports4
-add rule inet pyctl prerouting dnat ip6 to ip6 daddr . meta l4proto . th dport map @bound6
-add rule inet pyctl prerouting fib daddr type local dnat ip6 to meta l4proto . th dport map @ports6
-add chain inet pyctl output { type nat hook output priority -105; }
-add rule inet pyctl output dnat ip to ip daddr . meta l4proto . th dport map @bound4
-add rule inet pyctl output fib daddr type local dnat ip to meta l4proto . th dport map @ports4
-add rule inet pyctl output ip6 daddr ::1 return
-add rule inet pyctl output dnat ip6 to ip6 daddr . meta l4proto . th dport map @bound6
-add rule inet pyctl output fib daddr type local dnat ip6 to meta l4proto . th dport map @ports6
-add chain inet pyctl forward { type filter hook forward priority filter; }
-add rule inet pyctl forward iifname . oifname @same accept
-add rule inet pyctl forward oifname @closed ct state established,related accept
-add rule inet pyctl forward oifname @closed ct status dnat accept
-add rule inet pyctl forward oifname @closed drop
-add chain inet pyctl postrouting { type nat hook postrouting priority srcnat; }
-add rule inet pyctl postrouting oifname @bridges ip saddr 127.0.0.0/8 masquerade
-add rule inet pyctl postrouting ct status dnat ip saddr . ip daddr @hairpin4 masquerade
-add rule inet pyctl postrouting ct status dnat ip6 saddr . ip6 daddr @hairpin6 masquerade
-add rule inet pyctl postrouting ip saddr . oifname @own4 return
-add rule inet pyctl postrouting ip6 saddr . oifname @own6 return
-add rule inet pyctl postrouting ip daddr 224.0.0.0/4 return
-add rule inet pyctl postrouting ip6 daddr ff00::/8 return
-add rule inet pyctl postrouting ip saddr @masq4 masquerade
-add rule inet pyctl postrouting ip6 saddr @masq6 masquerade
-"""
-
-
-class Element:
-    """One element of a map: host side to container side, as the kernel's bytes."""
-
-    __slots__ = ("data", "key", "map_name")
-
-    def __init__(self, map_name: str, key: bytes, data: bytes) -> None:
-        self.map_name, self.key, self.data = map_name, key, data
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Element) and self.line() == other.line()
-
-    def __hash__(self) -> int:
-        return hash(self.line())
-
-    def line(self) -> str:
-        """As one line of a record."""
-        return f"{self.map_name} {self.key.hex()} {self.data.hex()}"
-
-    @staticmethod
-    def parse(line: str) -> Element:
-        """What ``line`` wrote."""
-        map_name, key, data = line.split()
-        return Element(map_name, bytes.fromhex(key), bytes.fromhex(data))
-
-    @property
-    def protocol(self) -> int:
-        """The IP protocol number of the port."""
-        return self.key[-8]
-
-    @property
-    def host_port(self) -> int:
-        """The port on the host."""
-        return int.from_bytes(self.key[-4:-2], "big")
-
-
-def published(port: PortMapping, address: str) -> Element:
-    """The element that sends a port of the host to a container's address (same family; a plain address)."""
-    _, raw, _ = packed(address)
-    family = 6 if len(raw) == 16 else 4
-    key = pack(">B3xH2x", _PROTOCOLS[port.protocol], port.host_port)
-    data = raw + pack(">H2x", port.container_port)
-    if port.host_ip in ("0.0.0.0", "::"):
-        return Element(f"ports{family}", key, data)
-    return Element(f"bound{family}", packed(port.host_ip)[1] + key, data)
+_COMMENT_BYTES = 120  # of 128; what tells tags apart stands at their end
 
 
 class Table:
-    """The table in the network namespace of this thread. ``records`` is a directory that remembers elements.
+    """The table in the network namespace of this thread. ``runtime_dir`` remembers what was written.
 
-    The records serve one end: when somebody flushed the rules, all that should be there is written again.
+    The records serve one end: when somebody flushed the rules, all that should be there is written again. A tag names
+    the connection to which ports belong.
     """
 
-    def __init__(self, records: str) -> None:
-        self._records = records
+    def __init__(self, runtime_dir: str) -> None:
+        self._ports, self._bridges = f"{runtime_dir}/ports", f"{runtime_dir}/bridges"
         self._netlink = Netlink(_netlink.NETFILTER)
 
     def close(self) -> None:
         """Close the socket, without waiting for what was deleted to be gone from memory."""
         self._netlink.close_aside()
 
-    def ensure(self, bridge: str, subnets: Sequence[str], *, masquerade: bool, closed: bool) -> None:
-        """Make sure that the table knows a network. Costs microseconds once it does.
+    def ensure(self, config: BridgeConfig) -> bool:
+        """Make sure that the table knows a network; True if it did not. Costs microseconds once it does.
 
         Raises:
             UnsupportedError: there is no nft to set it up with.
             PyctlError: nft refused.
         """
-        about = f"{','.join(subnets)} masquerade={int(masquerade)} closed={int(closed)}"
-        if self._knows(bridge, about):
-            return
+        about = _layout.about(config)
+        if self._knows(config.bridge, about):
+            return False
         from pyctl_plugins.network import _records
 
-        held = _records.lock(self._records)
-        try:
-            if not self._knows(bridge, about):  # nobody was faster
-                self._introduce(bridge, subnets, about, masquerade=masquerade, closed=closed)
-        finally:
-            os.close(held)
+        with _records.Lock(self._ports):
+            if self._knows(config.bridge, about):
+                return False  # somebody was faster
+            self._introduce(config)
+        return True
 
-    def let_forward(self, bridge: str, families: Iterable[str] = ("ip",)) -> None:
-        """Where the host filters forwarded packets (Docker's DROP), let this bridge's pass: our table decides the rest."""
-        comment = f"pyctl:{bridge}"
+    def check(self, config: BridgeConfig) -> bool:
+        """``ensure`` for somebody with time (5-20 ms): every rule and every element of the network is looked at.
+
+        Raises:
+            UnsupportedError, PyctlError: as ``ensure``.
+        """
+        if self.ensure(config):
+            return True
+        from pyctl_plugins.network import _records
+
+        with _records.Lock(self._ports):
+            if self._count_rules() != _layout.RULE_COUNT:
+                self._rebuild(config)
+                return True
+            lines = _layout.elements(config)
+            present = [f'bridges {{ "{config.bridge}" }}', *lines[1:]]
+            if not run_nft("".join(f"get element inet pyctl {line}\n" for line in present)):
+                return False
+            _run(_layout.add(lines), config.bridge)
+            return True
+
+    def forget(self, config: BridgeConfig) -> None:
+        """Take a network out of the table; one that is not there counts as taken out."""
+        from pyctl_plugins.network import _records
+
+        with _records.Lock(self._ports):
+            known = _records.read(self._bridges, config.bridge)
+            _records.remove(self._bridges, config.bridge)
+            if self._exists(_GETCHAIN, _INET, _layout.VERSION) and (known or self._knows(config.bridge, None)):
+                _run(_layout.delete(known or _layout.elements(config)), config.bridge)
+
+    def let_forward(self, bridge: str, families: Iterable[str] = ("ip",)) -> list[str]:
+        """Where the host filters forwarded packets (Docker's DROP), let this bridge's pass: our table decides the rest.
+
+        Returns the families in which it had to be said.
+        """
+        changed = []
         for name in families:
-            _legacy.let_forward(bridge, comment, 6 if name == "ip6" else 4)
-            if self._lets_forward(name, comment):
-                continue
-            from pyctl_plugins.network import _records
+            is_new = _legacy.let_forward(bridge, f"pyctl:{bridge}", 6 if name == "ip6" else 4)
+            if not self._lets_forward(name, bridge):
+                from pyctl_plugins.network import _records
 
-            held = _records.lock(self._records)
-            try:
-                if self._lets_forward(name, comment):
-                    continue
-                # Plain matches only: anything richer makes iptables call the whole chain incompatible.
-                refusal = run_nft(
-                    "".join(
-                        f'insert rule {name} filter FORWARD {direction} "{bridge}" counter accept comment "{comment}"\n'
-                        for direction in ("iifname", "oifname")
-                    )
-                )
-                if refusal:
-                    raise PyctlError(f"nft refused to let {bridge} through {name} filter FORWARD: {refusal}")
-            finally:
-                os.close(held)
+                with _records.Lock(self._ports):
+                    if not self._lets_forward(name, bridge):
+                        self._insert_accepts(name, bridge)
+                        is_new = True
+            if is_new:
+                changed.append(name)
+        return changed
 
-    def add(self, token: str, elements: Sequence[Element]) -> None:
+    def stop_forwarding(self, bridge: str) -> None:
+        """Undo ``let_forward``; where nothing was said, nothing is unsaid."""
+        for family, number in ((_IP, 4), (_IP6, 6)):
+            _legacy.stop_forwarding(bridge, f"pyctl:{bridge}", number)
+            where = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, "FORWARD")
+            handles = [_netlink.attributes(rule, 4)[3] for rule in self._accepts(family, bridge)]
+            if handles:
+                self._commit([Message(_DELRULE, 0, where + attribute(3, handle)) for handle in handles])
+
+    def add(self, tag: str, elements: Sequence[Element]) -> None:
         """Publish ports in one transaction; repeating it changes nothing.
 
         Raises:
@@ -193,57 +131,105 @@ class Table:
             return
         from pyctl_plugins.network import _records
 
-        _records.write(self._records, token, [element.line() for element in elements])
-        self._change(_NEWELEMENT, CREATE, elements, token[-120:])
+        _records.write(self._ports, tag, [element.line() for element in elements])
+        self._change(_NEWELEMENT, CREATE, elements, _comment_of(tag))
 
-    def remove(self, token: str) -> list[Element]:
-        """Take back every port of a token, and say which. Finds them by comment; the record is left to the caller."""
-        comment = token[-120:]
-        found = []
-        for name in _MAPS:
-            for element, label in self._elements(name, comment.encode()):
-                if label == comment:
-                    found.append(element)
+    def remove(self, tag: str) -> list[Element]:
+        """Take back every port of a tag, and say which. Finds them by comment; the record is left to the caller."""
+        found = self.elements_of(tag)
         if found:
             try:
                 self._change(_DELELEMENT, 0, found, "")
             except FileNotFoundError:
-                return self.remove(token)  # somebody removed one of them meanwhile
+                return self.remove(tag)  # somebody removed one of them meanwhile
         return found
 
-    def _introduce(self, bridge: str, subnets: Sequence[str], about: str, *, masquerade: bool, closed: bool) -> None:
-        script = ""
-        present = self._exists(_GETTABLE, _INET, "")
-        current = present and self._exists(_GETCHAIN, _INET, _VERSION)
-        if present and not current:
-            script += "delete table inet pyctl\n"
-        if not current:
-            script += _LAYOUT
-        elif self._knows(bridge, None):  # the same bridge with other settings
-            script += f'delete element inet pyctl bridges {{ "{bridge}" }}\n'
-            script += f'add element inet pyctl closed {{ "{bridge}" }}\ndelete element inet pyctl closed {{ "{bridge}" }}\n'
-        refusal = run_nft(script + _network(bridge, subnets, about, masquerade=masquerade, closed=closed))
-        if refusal:
-            raise PyctlError(f"nft refused the rules of bridge {bridge}: {refusal}")
-        if not current:
-            self._apply_records()
+    def take_back(self, elements: Sequence[Element]) -> None:
+        """Delete single elements.
 
-    def _lets_forward(self, name: str, comment: str) -> bool:
+        Raises:
+            FileNotFoundError: one is gone already; nothing was deleted.
+        """
+        if elements:
+            self._change(_DELELEMENT, 0, elements, "")
+
+    def elements_of(self, tag: str) -> list[Element]:
+        """Every port of a tag that the table has."""
+        comment = _comment_of(tag)
+        found = []
+        for name in _layout.MAPS:
+            found += [element for element, label in self._elements(name, comment.encode()) if label == comment]
+        return found
+
+    def comments(self) -> set[str]:
+        """The tags (their ends, if they are long) of all ports in the table."""
+        return {label for name in _layout.MAPS for _, label in self._elements(name, b"")}
+
+    def _introduce(self, config: BridgeConfig) -> None:
+        from pyctl_plugins.network import _records
+
+        if not self._exists(_GETCHAIN, _INET, _layout.VERSION):
+            self._rebuild(config)
+            return
+        known = _records.read(self._bridges, config.bridge)
+        lines = _layout.elements(config)
+        if not known and self._knows(config.bridge, None):  # the same bridge with other settings
+            known = [*(f'{name} {{ "{config.bridge}" }}' for name in ("bridges", "closed", "internal"))]
+            known.append(f'same {{ "{config.bridge}" . "{config.bridge}" }}')
+        _run(_layout.delete(known) + _layout.add(lines), config.bridge)
+        _records.write(self._bridges, config.bridge, lines)
+
+    def _rebuild(self, config: BridgeConfig) -> None:
+        """The whole table anew, for everybody who is in the records."""
+        from pyctl_plugins.network import _records
+
+        lines = _layout.elements(config)
+        script = "delete table inet pyctl\n" if self._exists(_GETTABLE, _INET, "") else ""
+        script += _layout.LAYOUT + _layout.add(lines)
+        others = [known for name, known in _records.read_all(self._bridges) if name != config.bridge]
+        if run_nft(script + "".join(_layout.add(known) for known in others)):
+            _run(script, config.bridge)  # a record that nft does not like is no reason to refuse this network
+            for known in others:
+                run_nft(_layout.add(known))
+        _records.write(self._bridges, config.bridge, lines)
+        for tag, records in _records.read_all(self._ports):
+            try:
+                self._change(_NEWELEMENT, CREATE, [Element.parse(line) for line in records], _comment_of(tag))
+            except (ValueError, KeyError, OSError):
+                continue  # a torn or outdated record is nobody's port
+
+    def _insert_accepts(self, name: str, bridge: str) -> None:
+        # Plain matches only: anything richer makes iptables call the whole chain incompatible.
+        refusal = run_nft(
+            "".join(
+                f'insert rule {name} filter FORWARD {direction} "{bridge}" counter accept comment "pyctl:{bridge}"\n'
+                for direction in ("iifname", "oifname")
+            )
+        )
+        if refusal:
+            raise PyctlError(f"nft refused to let {bridge} through {name} filter FORWARD: {refusal}")
+
+    def _lets_forward(self, name: str, bridge: str) -> bool:
         family = _IP6 if name == "ip6" else _IP
         if not self._exists(_GETCHAIN, family, "FORWARD", "filter"):
             return True  # nobody filters there
+        return len(self._accepts(family, bridge)) >= 2
+
+    def _accepts(self, family: int, bridge: str) -> list[bytes]:
         query = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, "FORWARD")
-        rules = self._netlink.dump(Message(_GETRULE, 0, query))
-        return sum(comment.encode() + b"\0" in rule for rule in rules) >= 2
+        mark = f"pyctl:{bridge}\0".encode()
+        try:
+            return [rule for rule in self._netlink.dump(Message(_GETRULE, 0, query)) if mark in rule]
+        except FileNotFoundError:
+            return []
 
-    def _apply_records(self) -> None:
-        from pyctl_plugins.network import _records
-
-        for token, lines in _records.read_all(self._records):
-            try:
-                self._change(_NEWELEMENT, CREATE, [Element.parse(line) for line in lines], token[-120:])
-            except (ValueError, KeyError, OSError):
-                continue  # a torn or outdated record is nobody's port
+    def _count_rules(self) -> int:
+        query = pack(">BBH", _INET, 0, 0) + text(1, _TABLE)
+        mark = text(1, _TABLE)
+        try:
+            return sum(mark in rule for rule in self._netlink.dump(Message(_GETRULE, 0, query)))
+        except FileNotFoundError:
+            return 0
 
     def _knows(self, bridge: str, about: str | None) -> bool:
         query = pack(">BBH", _INET, 0, 0) + text(1, _TABLE) + text(2, "bridges")
@@ -274,7 +260,6 @@ class Table:
         return found
 
     def _change(self, kind: int, flags: int, elements: Sequence[Element], comment: str) -> None:
-        frame = pack(">BBH", 0, 0, 10)  # the subsystem of a batch is nf_tables
         messages = []
         for element in elements:
             parts = [nested(1, attribute(1, element.key))]
@@ -282,6 +267,10 @@ class Table:
                 parts += [nested(2, attribute(1, element.data)), attribute(6, _userdata(comment))]
             body = pack(">BBH", _INET, 0, 0) + text(1, _TABLE) + text(2, element.map_name) + nested(3, nested(1, *parts))
             messages.append(Message(kind, flags, body))
+        self._commit(messages)
+
+    def _commit(self, messages: Sequence[Message]) -> None:
+        frame = pack(">BBH", 0, 0, 10)  # the subsystem of a batch is nf_tables
         self._netlink.transaction(Message(_BEGIN, 0, frame), messages, Message(_END, 0, frame))
 
 
@@ -314,16 +303,14 @@ def run_nft(script: str) -> str:
         os.close(output)
 
 
-def _network(bridge: str, subnets: Sequence[str], about: str, *, masquerade: bool, closed: bool) -> str:
-    lines = [f'bridges {{ "{bridge}" comment "{about}" }}', f'same {{ "{bridge}" . "{bridge}" }}']
-    if closed:
-        lines.append(f'closed {{ "{bridge}" }}')
-    for subnet in subnets:
-        family = 6 if ":" in subnet else 4
-        lines.append(f"hairpin{family} {{ {subnet} . {subnet} }}")
-        if masquerade:
-            lines += [f'own{family} {{ {subnet} . "{bridge}" }}', f"masq{family} {{ {subnet} }}"]
-    return "".join(f"add element inet pyctl {line}\n" for line in lines)
+def _run(script: str, bridge: str) -> None:
+    refusal = run_nft(script)
+    if refusal:
+        raise PyctlError(f"nft refused the rules of bridge {bridge}: {refusal}")
+
+
+def _comment_of(tag: str) -> str:
+    return tag[-_COMMENT_BYTES:]
 
 
 def _userdata(comment: str) -> bytes:

@@ -6,24 +6,29 @@ from pyctl_hookspecs import ConflictError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from pyctl_hookspecs import Host, NetworkRequest, PortMapping
 
 
-def hold(request: NetworkRequest, host: Host) -> tuple[PortMapping, ...]:
-    """Hold every port of a container and return the mappings with the host port of each filled in.
+def hold(request: NetworkRequest, families: Iterable[bool], host: Host) -> tuple[PortMapping, ...]:
+    """Hold every port of a container and return the mappings with host address and host port of each filled in.
 
-    A pool (``host_port_end``) gives its first free port. Holding again what is held already succeeds.
+    A pool (``host_port_end``) gives its first free port. One for every address (``host_ip`` empty) becomes one mapping
+    for each family of the network (``families``: is it IPv6?), with the same port. Holding again what is held already
+    succeeds.
 
     Raises:
         ConflictError: somebody has one of them; in Docker's words.
     """
-    pools = [index for index, port in enumerate(request.ports) if port.host_port_end]
-    wanted = [port.replace(host_port_end=0) for port in request.ports]
+    kinds = set(families)
+    every = "" if len(kinds) > 1 else "::" if True in kinds else "0.0.0.0"
+    wishes = [port if port.host_ip else port.replace(host_ip=every) for port in request.ports]
+    pools = [index for index, port in enumerate(wishes) if port.host_port_end]
+    wanted = [port.replace(host_port_end=0) for port in wishes]
     for index in pools:  # each in turn, beside those settled before it
-        pool = request.ports[index]
+        pool = wishes[index]
         settled = [port for position, port in enumerate(wanted) if position <= index or position not in pools]
         at = settled.index(wanted[index])
         for number in range(pool.host_port, pool.host_port_end + 1):
@@ -34,7 +39,10 @@ def hold(request: NetworkRequest, host: Host) -> tuple[PortMapping, ...]:
             except ConflictError:
                 if number == pool.host_port_end:
                     raise
-    return tuple(_ask(wanted, request, host))
+    held = []
+    for port in _ask(wanted, request, host):
+        held += [port] if port.host_ip else [port.replace(host_ip=address) for address in ("0.0.0.0", "::")]
+    return tuple(held)
 
 
 def release(container_id: str, namespace: str, host: Host) -> None:

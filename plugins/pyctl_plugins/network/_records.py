@@ -1,6 +1,7 @@
-"""One small file per connected interface: which map elements it owns, for when somebody flushed the rules.
+"""Small files below the runtime directory: what the table should hold, for when somebody flushed the rules.
 
-They live under the runtime directory, so a reboot, which loses the rules too, empties them.
+One directory has a file for each connection with ports (its tag, and the map elements it owns), one has a file for
+each bridge (its name, and its elements of sets). A reboot, which loses the rules too, empties them.
 """
 
 from __future__ import annotations
@@ -12,35 +13,70 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pyctl_hookspecs import Host
 
-def lock(directory: str) -> int:
-    """Hold the directory against others who repair the rules; close the descriptor to let go."""
+
+class Lock:
+    """Holds a directory against others who repair the rules, while the context is open."""
+
+    __slots__ = ("_fd", "_path")
+
+    def __init__(self, directory: str) -> None:
+        self._path, self._fd = directory, -1
+
+    def __enter__(self) -> None:
+        os.makedirs(self._path, mode=0o700, exist_ok=True)
+        self._fd = os.open(os.path.join(self._path, ".lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def tag(undo_token: str, host: Host) -> str:
+    """What marks a connection in the kernel: another data store may know a container of the same name."""
+    return f"{undo_token}@{store(host)}"
+
+
+def store(host: Host) -> str:
+    """The last part of the data store's path, which tells the stores of one machine apart."""
+    return host.data_store.rpartition("/")[2]
+
+
+def write(directory: str, tag: str, lines: Sequence[str]) -> None:
+    """Remember the elements of a tag, replacing what was remembered."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    held = os.open(os.path.join(directory, ".lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    return held
-
-
-def write(directory: str, token: str, lines: Sequence[str]) -> None:
-    """Remember the elements of a token, replacing what was remembered."""
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    path = os.path.join(directory, _file_name(token))
+    path = os.path.join(directory, _file_name(tag))
     temporary = f"{path}.{os.getpid()}.tmp"
     with open(temporary, "w") as file:
-        file.write("".join(f"{line}\n" for line in (token, *lines)))
+        file.write("".join(f"{line}\n" for line in (tag, *lines)))
     os.rename(temporary, path)
 
 
-def remove(directory: str, token: str) -> None:
-    """Forget a token; an unknown one counts as forgotten."""
+def remove(directory: str, tag: str) -> None:
+    """Forget a tag; an unknown one counts as forgotten."""
     try:
-        os.unlink(os.path.join(directory, _file_name(token)))
+        os.unlink(os.path.join(directory, _file_name(tag)))
     except FileNotFoundError:
         pass
 
 
+def exists(directory: str, tag: str) -> bool:
+    """Is there a record of this tag?"""
+    return os.path.exists(os.path.join(directory, _file_name(tag)))
+
+
+def read(directory: str, tag: str) -> list[str]:
+    """The elements of a tag; none if there is no record of it."""
+    try:
+        with open(os.path.join(directory, _file_name(tag))) as file:
+            return file.read().splitlines()[1:]
+    except FileNotFoundError:
+        return []
+
+
 def read_all(directory: str) -> Iterator[tuple[str, list[str]]]:
-    """Every token with its elements."""
+    """Every tag with its elements."""
     try:
         names = sorted(os.listdir(directory))
     except FileNotFoundError:
@@ -50,16 +86,11 @@ def read_all(directory: str) -> Iterator[tuple[str, list[str]]]:
             continue
         try:
             with open(os.path.join(directory, name)) as file:
-                token, *lines = file.read().splitlines()
+                tag, *lines = file.read().splitlines()
         except (FileNotFoundError, ValueError):
             continue
-        yield token, lines
+        yield tag, lines
 
 
-def _file_name(token: str) -> str:
-    return token.replace("%", "%25").replace("/", "%2F")[-240:]
-
-
-def exists(directory: str, token: str) -> bool:
-    """Is there a record of this token?"""
-    return os.path.exists(os.path.join(directory, _file_name(token)))
+def _file_name(tag: str) -> str:
+    return tag.replace("%", "%25").replace("/", "%2F")[-240:]

@@ -18,23 +18,27 @@ _NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
 _NEWADDR, _GETADDR, _NEWROUTE, _NEWNEIGH = 20, 22, 24, 28
 _IFF_UP = 1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO, _IFLA_LINKINFO = 1, 3, 4, 10, 12, 18
-_IFLA_NET_NS_FD, _INFO_KIND, _INFO_DATA, _PEER = 28, 1, 2, 1
-_BRPORT_HAIRPIN = 4
+_IFLA_IFALIAS, _IFLA_NET_NS_FD, _INFO_KIND, _INFO_DATA, _PEER = 20, 28, 1, 2, 1
+_BRPORT_HAIRPIN, _BRPORT_ISOLATED = 4, 33
 _AF_BRIDGE = 7
 _CLONE_NEWNET = 0x40000000
 _REPLACE = 0x100
 
 
 class Link:
-    """A network interface as the kernel describes it. ``kind`` is bridge, veth ..., empty for hardware."""
+    """A network interface as the kernel describes it. ``kind`` is bridge, veth ..., empty for hardware.
 
-    __slots__ = ("index", "is_up", "kind", "mac", "master", "mtu", "name")
+    ``alias`` is free text: ours says whose the interface is.
+    """
+
+    __slots__ = ("alias", "index", "is_up", "kind", "mac", "master", "mtu", "name")
 
     def __init__(self, body: bytes) -> None:
         _family, _type, self.index, flags = unpack_from("=BxHiI", body)
         found = _netlink.attributes(body, 16)
         self.is_up = bool(flags & _IFF_UP)
         self.name = found[_IFLA_IFNAME].rstrip(b"\0").decode()
+        self.alias = found.get(_IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace")
         self.mac = found.get(_IFLA_ADDRESS, b"").hex(":")
         self.mtu = int(unpack_from("=I", found[_IFLA_MTU])[0])
         self.master = int(unpack_from("=I", found[_IFLA_MASTER])[0]) if _IFLA_MASTER in found else 0
@@ -87,10 +91,20 @@ def set_up(index: int) -> Message:
     return Message(_NEWLINK, 0, _link(index, up=True))
 
 
-def set_hairpin(index: int) -> Message:
-    """Let a bridge port send a frame back to where it came from."""
-    body = pack("=BxHiII", _AF_BRIDGE, 0, index, 0, 0)
-    return Message(_SETLINK, 0, body + nested(_IFLA_PROTINFO, attribute(_BRPORT_HAIRPIN, b"\1")))
+def set_alias(index: int, alias: str) -> Message:
+    """Write the free text of an interface."""
+    return Message(_SETLINK, 0, _link(index) + text(_IFLA_IFALIAS, alias))
+
+
+def set_master(index: int, master: int) -> Message:
+    """Make an interface a port of a bridge, and bring it up."""
+    return Message(_SETLINK, 0, _link(index, up=True) + number(_IFLA_MASTER, master))
+
+
+def set_port(index: int, *, hairpin: bool, isolated: bool) -> Message:
+    """May a bridge port send a frame back to where it came from? May it not talk to other isolated ports?"""
+    flags = attribute(_BRPORT_HAIRPIN, bytes((hairpin,))) + attribute(_BRPORT_ISOLATED, bytes((isolated,)))
+    return Message(_SETLINK, 0, pack("=BxHiII", _AF_BRIDGE, 0, index, 0, 0) + nested(_IFLA_PROTINFO, flags))
 
 
 def delete_link(index: int) -> Message:
@@ -139,13 +153,25 @@ def packed(cidr: str) -> tuple[int, bytes, int]:
     return family, raw, int(prefix) if slash else len(raw) * 8
 
 
-def open_inside(netns_fd: int) -> Netlink:
+def open_inside(netns_fd: int, interface: str = "") -> Netlink:
     """A route socket in another network namespace; only a short-lived thread ever goes there.
+
+    On the occasion an ``interface`` in there is told not to believe what its neighbours say about routers.
 
     Raises:
         OSError: not a network namespace, or not allowed.
     """
-    return in_namespace(netns_fd, lambda: Netlink(_netlink.ROUTE))  # type: ignore[no-any-return]
+
+    def work() -> Netlink:
+        if interface:
+            try:
+                with open(f"/proc/sys/net/ipv6/conf/{interface}/accept_ra", "w") as file:
+                    file.write("0")
+            except OSError:
+                pass  # no IPv6 in this kernel, or /proc/sys is not ours to write
+        return Netlink(_netlink.ROUTE)
+
+    return in_namespace(netns_fd, work)  # type: ignore[no-any-return]
 
 
 def in_namespace(netns_fd: int, work: Callable[[], Any]) -> Any:

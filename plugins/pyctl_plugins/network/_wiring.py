@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctl_hookspecs import ConflictError, PyctlError
-from pyctl_plugins.network import _netlink
+from pyctl_plugins.network import _host_sysctls, _netlink
 from pyctl_plugins.network import _rtnetlink as rt
 
 TYPE_CHECKING = False
@@ -18,6 +18,31 @@ if TYPE_CHECKING:
 _EEXIST, _ENODEV = 17, 19
 
 
+class Plug:
+    """One end in a container: ``addresses`` are CIDR texts, ``tag`` says on the host's end whose it is."""
+
+    __slots__ = ("addresses", "container_id", "gateways", "interface", "mac", "netns_path", "tag")
+
+    def __init__(
+        self,
+        *,
+        container_id: str,
+        interface: str,
+        netns_path: str,
+        mac: bytes,
+        addresses: Sequence[str],
+        gateways: Sequence[str],
+        tag: str,
+    ) -> None:
+        self.container_id, self.interface, self.netns_path = container_id, interface, netns_path
+        self.mac, self.addresses, self.gateways, self.tag = mac, addresses, gateways, tag
+
+    @property
+    def name(self) -> str:
+        """The host's end."""
+        return veth_name(self.container_id, self.interface)
+
+
 def veth_name(container_id: str, interface: str) -> str:
     """The host's end, found again from the container alone."""
     number = interface.removeprefix("eth")
@@ -28,13 +53,16 @@ def veth_name(container_id: str, interface: str) -> str:
     return f"veth{container_id[:9]}{number}"
 
 
-def ensure_bridge(route: Netlink, config: BridgeConfig) -> rt.Link:
+def ensure_bridge(route: Netlink, config: BridgeConfig) -> tuple[rt.Link, list[str]]:
     """The network's bridge, made if it is missing, up, with the gateway's addresses; the host forwards packets.
+
+    Also says what of it was not so before, one phrase each.
 
     Raises:
         ConflictError: an interface of that name is no bridge.
         OSError: the kernel refused.
     """
+    says = []
     link = rt.find_link(route, config.bridge)
     if link is None:
         mac = bytes((0x02, 0x42)) + os.urandom(4)
@@ -42,105 +70,112 @@ def ensure_bridge(route: Netlink, config: BridgeConfig) -> rt.Link:
             if failure is not None and failure.errno != _EEXIST:
                 raise failure
         link = rt.find_link(route, config.bridge)
+        says.append(f"made bridge {config.bridge}")
     if link is None or link.kind != "bridge":
         raise ConflictError(f"interface {config.bridge} exists and is no bridge")
-    changes = [] if link.is_up else [rt.set_up(link.index)]
-    if config.has_gateway:
-        changes += [
-            rt.add_address(link.index, f"{one.text(one.gateway)}/{one.prefix}") for group in config.range_sets for one in group
-        ]
-    for failure in route.attempt(*changes) if changes else ():
+    _host_sysctls.prepare(config)
+    changes = []
+    if not link.is_up:
+        changes.append(rt.set_up(link.index))
+        says.append(f"brought bridge {config.bridge} up")
+    gateways = config.gateways
+    changes += [rt.add_address(link.index, gateway) for gateway in gateways]
+    outcomes = route.attempt(*changes) if changes else []
+    for failure in outcomes:
         if failure is not None and failure.errno != _EEXIST:
             raise failure
-    _sysctl("net/ipv4/ip_forward", "1")
-    _sysctl(f"net/ipv4/conf/{config.bridge}/route_localnet", "1")  # 127.0.0.1:PORT of the host; see the rules for the rest
-    if config.has_family(is_v6=True):
-        _sysctl("net/ipv6/conf/all/forwarding", "1")
-    return link
+    given = [one for one, failure in zip(gateways, outcomes[len(outcomes) - len(gateways) :], strict=True) if failure is None]
+    if given:
+        says.append(f"gave bridge {config.bridge} the address {' '.join(given)}")
+    return link, says
 
 
-def plug(
-    route: Netlink,
-    bridge: rt.Link,
-    config: BridgeConfig,
-    *,
-    container_id: str,
-    interface: str,
-    netns_path: str,
-    mac: bytes,
-    addresses: Sequence[str],
-    gateways: Sequence[str],
-) -> tuple[str, str]:
-    """Connect a namespace and return the name and hardware address of the host's end. ``addresses`` are CIDR texts.
+def plug(route: Netlink, bridge: rt.Link, config: BridgeConfig, one: Plug) -> str:
+    """Connect a namespace and return the hardware address of the host's end.
 
     Raises:
         PyctlError: no namespace at that path.
         OSError: the kernel refused.
     """
-    name = veth_name(container_id, interface)
     try:
-        netns = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
+        netns = os.open(one.netns_path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise PyctlError(f"no network namespace at {netns_path}") from error
+        raise PyctlError(f"no network namespace at {one.netns_path}") from error
     try:
-        pair = rt.new_veth(name, master=bridge.index, mtu=config.mtu or bridge.mtu, peer=interface, peer_mac=mac, netns_fd=netns)
+        mtu = config.mtu or bridge.mtu
+        pair = rt.new_veth(one.name, master=bridge.index, mtu=mtu, peer=one.interface, peer_mac=one.mac, netns_fd=netns)
         (failure,) = route.attempt(pair)
         if failure is not None and failure.errno == _EEXIST:
             # A stopped container's namespace may live on: what we plugged in then is in the way.
-            unplug(route, name)
+            unplug(route, one.name)
             (failure,) = route.attempt(pair)
         if failure is not None:
             raise failure
-        outside = rt.find_link(route, name)
+        outside = rt.find_link(route, one.name)
         if outside is None:
-            raise PyctlError(f"interface {name} disappeared")
-        changes = [rt.set_neighbour(bridge.index, address.partition("/")[0], mac) for address in addresses]
-        if config.hairpin:
-            changes.append(rt.set_hairpin(outside.index))
-        route.change(*changes)
-        with rt.open_inside(netns) as inside:
-            _configure(inside, config, interface, addresses, gateways)
-        return name, outside.mac
+            raise PyctlError(f"interface {one.name} disappeared")
+        route.change(*_port_settings(outside, bridge, config, one))
+        with rt.open_inside(netns, one.interface) as inside:
+            _configure(inside, config, one)
+        return outside.mac
     finally:
         os.close(netns)
+
+
+def plug_again(route: Netlink, bridge: rt.Link, config: BridgeConfig, one: Plug) -> bool:
+    """Put back what is missing of a connection: the port on its bridge, or all of it; False if nothing was.
+
+    Raises:
+        PyctlError, OSError: as ``plug``.
+    """
+    outside = rt.find_link(route, one.name)
+    if outside is None:
+        plug(route, bridge, config, one)
+        return True
+    if outside.master == bridge.index and outside.is_up:
+        return False
+    route.change(rt.set_master(outside.index, bridge.index), *_port_settings(outside, bridge, config, one))
+    return True
 
 
 def unplug(route: Netlink, name: str) -> None:
     """Remove a veth pair by its host end; one that is not there counts as removed."""
     link = rt.find_link(route, name)
     if link is not None:
-        for failure in route.attempt(rt.delete_link(link.index)):
-            if failure is not None and failure.errno != _ENODEV:
-                raise failure
+        remove(route, link)
 
 
-def _configure(inside: Netlink, config: BridgeConfig, interface: str, addresses: Sequence[str], gateways: Sequence[str]) -> None:
-    link = rt.find_link(inside, interface)
+def remove(route: Netlink, link: rt.Link) -> None:
+    """Delete an interface; one that is gone by now counts as deleted."""
+    for failure in route.attempt(rt.delete_link(link.index)):
+        if failure is not None and failure.errno != _ENODEV:
+            raise failure
+
+
+def _port_settings(outside: rt.Link, bridge: rt.Link, config: BridgeConfig, one: Plug) -> list[_netlink.Message]:
+    changes = [rt.set_neighbour(bridge.index, address.partition("/")[0], one.mac) for address in one.addresses]
+    changes.append(rt.set_alias(outside.index, one.tag))
+    if config.hairpin or config.is_isolated:
+        changes.append(rt.set_port(outside.index, hairpin=config.hairpin, isolated=config.is_isolated))
+    return changes
+
+
+def _configure(inside: Netlink, config: BridgeConfig, one: Plug) -> None:
+    link = rt.find_link(inside, one.interface)
     if link is None:
-        raise PyctlError(f"interface {interface} disappeared")
+        raise PyctlError(f"interface {one.interface} disappeared")
     loopback = 1  # always, in every namespace
-    inside.change(rt.set_up(loopback), *(rt.add_address(link.index, address) for address in addresses), rt.set_up(link.index))
+    addresses = [rt.add_address(link.index, address) for address in one.addresses]
+    inside.change(rt.set_up(loopback), *addresses, rt.set_up(link.index))
     routes = []
     for destination, wanted in config.routes:
         is_v6 = ":" in destination
-        gateway = wanted or next((g for g in gateways if (":" in g) == is_v6), "")
-        if gateway or wanted:
+        gateway = wanted or next((g for g in one.gateways if (":" in g) == is_v6), "")
+        if gateway:
             routes.append(rt.add_route(link.index, destination, gateway))
     for failure in inside.attempt(*routes) if routes else ():
         if failure is not None and failure.errno != _EEXIST:  # a container's first network keeps the default route
             raise failure
-
-
-def _sysctl(name: str, value: str) -> None:
-    path = f"/proc/sys/{name}"
-    try:
-        with open(path) as file:
-            if file.read().strip() == value:
-                return
-        with open(path, "w") as file:
-            file.write(value)
-    except OSError as error:
-        raise PyctlError(f"cannot set {name.replace('/', '.')} to {value}: {error.strerror}") from error
 
 
 def new_socket() -> Netlink:

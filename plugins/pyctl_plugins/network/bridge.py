@@ -9,12 +9,12 @@ from pyctl_hookspecs import InvalidArgumentError, NetworkAttachment, NetworkInte
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from pyctl_hookspecs import Host, NetworkDefinition, NetworkRequest, PortMapping
+    from pyctl_hookspecs import ConnectedNetwork, Host, NetworkDefinition, NetworkRequest, PortMapping
     from pyctl_plugins.network._addresses import Range
     from pyctl_plugins.network._conflist import BridgeConfig
-    from pyctl_plugins.network._nft import Element
+    from pyctl_plugins.network._elements import Element
 
 
 @hookimpl
@@ -27,11 +27,12 @@ def plan_network(request: NetworkRequest) -> NetworkIntent:
     if config.data_dir:
         token += "/" + config.data_dir.replace("%", "%25").replace("/", "%2F")
     late = ["address"] if not request.ip else []
-    if any(not port.host_port or port.host_port_end for port in request.ports):
+    ports = request.ports if not config.is_internal else ()
+    if any(not port.host_port or port.host_port_end for port in ports):
         late.append("host ports")
-    ports = f" and publish {len(request.ports)} port{'s' * (len(request.ports) > 1)}" if request.ports else ""
+    publishing = f" and publish {len(ports)} port{'s' * (len(ports) > 1)}" if ports else ""
     return NetworkIntent(
-        says=f"connect {request.interface} to network {request.network} ({config.bridge}){ports}",
+        says=f"connect {request.interface} to network {request.network} ({config.bridge}){publishing}",
         undo_token=token,
         late=tuple(late),
     )
@@ -43,11 +44,13 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
 
     config = _conflist.read(request.conflist)
     ports: tuple[PortMapping, ...] = ()
-    if request.ports:
+    if request.ports and not config.is_internal:  # like Docker's, an internal network publishes nothing and says nothing
         from pyctl_plugins.network import _ports, _records
 
-        _records.write(_records_dir(host), undo_token, ())  # cleanup asks the keeper only where a record says so
-        ports = _ports.hold(request, host)
+        _records.write(
+            _records_dir(host), _records.tag(undo_token, host), ()
+        )  # cleanup asks the keeper only where a record says so
+        ports = _ports.hold(request, {group[0].is_v6 for group in config.range_sets}, host)
     try:
         return _connect(request, undo_token, host, config, ports)
     except OSError as error:
@@ -67,11 +70,25 @@ def compose_network(definition: NetworkDefinition, host: Host) -> str:
 
 @hookimpl
 def remove_network(network: str, conflist: str, host: Host) -> None:
-    from pyctl_plugins.network import _conflist, _wiring
+    from pyctl_plugins.network import _removal
 
-    config = _conflist.read(conflist)
+    _removal.remove(network, conflist, host)
+
+
+@hookimpl
+def detach_network(request: NetworkRequest, undo_token: str, host: Host) -> None:
+    """The veth pair goes as a whole: its end in the container with it, and what was routed through it."""
+    from pyctl_plugins.network import _wiring
+
     with _wiring.new_socket() as route:
-        _wiring.unplug(route, config.bridge)
+        _wiring.unplug(route, _wiring.veth_name(request.container_id, request.interface))
+
+
+@hookimpl
+def repair_networks(connected: tuple[ConnectedNetwork, ...], is_alive: Callable[[str], bool], host: Host) -> tuple[str, ...]:
+    from pyctl_plugins.network import _leftovers, _repair
+
+    return (*_repair.put_back(connected, host), *_leftovers.take_away(connected, is_alive, host))
 
 
 @hookimpl
@@ -81,11 +98,12 @@ def cleanup(undo_token: str, host: Host) -> None:
 
     network, owner, interface, *rest = undo_token.split("/")
     data_dir = rest[0].replace("%2F", "/").replace("%25", "%") if rest else ""
-    had_ports = _records.exists(_records_dir(host), undo_token)
+    tag = _records.tag(undo_token, host)
+    had_ports = _records.exists(_records_dir(host), tag)
     try:
-        table = _nft.Table(_records_dir(host))
+        table = _nft.Table(host.runtime_dir)
         try:
-            removed = table.remove(undo_token)
+            removed = table.remove(tag)
         finally:
             table.close()
         _forget_flows(removed)
@@ -96,41 +114,42 @@ def cleanup(undo_token: str, host: Host) -> None:
         from pyctl_plugins.network import _ports
 
         _ports.release(owner.removeprefix(f"{host.namespace}-"), host.namespace, host)
-    _records.remove(_records_dir(host), undo_token)  # last: a second try must know that there were ports
+    _records.remove(_records_dir(host), tag)  # last: a second try must know that there were ports
 
 
 def _connect(
     request: NetworkRequest, undo_token: str, host: Host, config: BridgeConfig, ports: tuple[PortMapping, ...]
 ) -> NetworkAttachment:
-    from pyctl_plugins.network import _nft, _wiring
+    from pyctl_plugins.network import _elements, _nft, _records, _wiring
 
     leased = _lease(request, config)
     addresses = tuple(f"{address}/{one.prefix}" for address, one in leased)
-    gateways = tuple(one.text(one.gateway) for _, one in leased) if config.has_gateway else ()
+    # An internal network's containers know of no gateway; any other's may be a machine that is not this one.
+    gateways = tuple(one.text(one.gateway) for _, one in leased) if not config.is_internal else ()
     mac = _mac(request, leased)
+    tag = _records.tag(undo_token, host)
     with _wiring.new_socket() as route:
-        bridge = _wiring.ensure_bridge(route, config)
-        veth, veth_mac = _wiring.plug(
-            route,
-            bridge,
-            config,
+        bridge, _ = _wiring.ensure_bridge(route, config)
+        plug = _wiring.Plug(
             container_id=request.container_id,
             interface=request.interface,
             netns_path=request.netns_path,
             mac=mac,
             addresses=addresses,
             gateways=gateways,
+            tag=tag,
         )
-    table = _nft.Table(_records_dir(host))
+        veth_mac = _wiring.plug(route, bridge, config, plug)
+    table = _nft.Table(host.runtime_dir)
     try:
-        table.ensure(config.bridge, config.subnets, masquerade=config.masquerade, closed=config.is_closed)
+        table.ensure(config)
         table.let_forward(config.bridge, ("ip", "ip6") if config.has_family(is_v6=True) else ("ip",))
-        elements = [_nft.published(port, _target(port, leased)) for port in ports]
-        table.add(undo_token, elements)
+        elements = _elements.of_ports(ports, addresses, config)
+        table.add(tag, elements)
         _forget_flows(elements)
     finally:
         table.close()
-    links = ((config.bridge, bridge.mac, ""), (veth, veth_mac, ""), (request.interface, mac.hex(":"), request.netns_path))
+    links = ((config.bridge, bridge.mac, ""), (plug.name, veth_mac, ""), (request.interface, mac.hex(":"), request.netns_path))
     return NetworkAttachment(
         interface=request.interface,
         addresses=addresses,
@@ -157,8 +176,8 @@ def _check(request: NetworkRequest, config: BridgeConfig) -> None:
             raise InvalidArgumentError(f"no configured subnet or ip-range contain the IP address {wanted}")
     if request.mac_address:
         _parse_mac(request.mac_address)
-    for port in request.ports:
-        if not config.has_family(is_v6=":" in port.host_ip):
+    for port in request.ports if not config.is_internal else ():
+        if port.host_ip and not config.has_family(is_v6=":" in port.host_ip):
             raise UnsupportedError(
                 f"cannot publish port {port.container_port} on {port.host_ip}: "
                 f"network {request.network} gives no IPv{6 if ':' in port.host_ip else 4} addresses"
@@ -166,17 +185,17 @@ def _check(request: NetworkRequest, config: BridgeConfig) -> None:
 
 
 def _lease(request: NetworkRequest, config: BridgeConfig) -> list[tuple[str, Range]]:
-    from pyctl_plugins.network._addresses import canonical
+    from pyctl_plugins.network._addresses import canonical, to_number
     from pyctl_plugins.network._leases import Leases
 
     owner = f"{request.namespace}-{request.container_id}"
     leased = []
     with Leases(request.network, config.data_dir) as leases:
         for position, ranges in enumerate(config.range_sets):
-            wanted = request.ip6 if ranges[0].is_v6 else request.ip
-            leased.append(
-                leases.take(owner, request.interface, ranges, position=position, wanted=canonical(wanted) if wanted else "")
-            )
+            wanted = canonical(text) if (text := request.ip6 if ranges[0].is_v6 else request.ip) else ""
+            if wanted and not any(one.covers(to_number(wanted)) for one in ranges):
+                wanted = ""  # it is for another set of the same family
+            leased.append(leases.take(owner, request.interface, ranges, position=position, wanted=wanted))
     return leased
 
 
@@ -199,12 +218,8 @@ def _parse_mac(text: str) -> bytes:
     return raw
 
 
-def _target(port: PortMapping, leased: Sequence[tuple[str, Range]]) -> str:
-    return next(address for address, one in leased if one.is_v6 == (":" in port.host_ip))
-
-
 def _forget_flows(elements: Sequence[Element]) -> None:
-    from pyctl_plugins.network._nft import UDP
+    from pyctl_plugins.network._elements import UDP
 
     ports = {e.host_port for e in elements if e.protocol == UDP}
     if ports:

@@ -1,0 +1,68 @@
+"""Kernel settings of the host that a bridge needs, changed only where they are not so already."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl_hookspecs import PyctlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl_plugins.network._conflist import BridgeConfig
+
+_V6 = "net/ipv6/conf"
+
+
+def prepare(config: BridgeConfig) -> None:
+    """Let the host forward, and the bridge serve 127.0.0.1:PORT without opening the rest of loopback (see the rules).
+
+    Raises:
+        PyctlError: a setting cannot be made; it is named.
+    """
+    bridge = config.bridge
+    ensure("net/ipv4/ip_forward", "1")
+    ensure(f"net/ipv4/conf/{bridge}/route_localnet", "1")
+    # A container must not be able to tell the host its default router.
+    ensure(f"{_V6}/{bridge}/accept_ra", "0", may_be_missing=True)
+    if config.has_family(is_v6=True):
+        ensure(f"{_V6}/{bridge}/disable_ipv6", "0")
+        if read(f"{_V6}/all/forwarding") != "1":
+            _keep_router_advertisements(bridge)
+            ensure(f"{_V6}/all/forwarding", "1")
+
+
+def read(name: str) -> str:
+    """A setting's value; empty if this kernel has none of that name."""
+    try:
+        with open(f"/proc/sys/{name}") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def ensure(name: str, value: str, *, may_be_missing: bool = False) -> None:
+    """Give a setting a value.
+
+    Raises:
+        PyctlError: the kernel has no such setting, or refuses.
+    """
+    path = f"/proc/sys/{name}"
+    try:
+        with open(path) as file:
+            if file.read().strip() == value:
+                return
+        with open(path, "w") as file:
+            file.write(value)
+    except FileNotFoundError:
+        if may_be_missing:
+            return
+        raise PyctlError(f"cannot set {name.replace('/', '.')} to {value}: this kernel has no such setting") from None
+    except OSError as error:
+        raise PyctlError(f"cannot set {name.replace('/', '.')} to {value}: {error.strerror}") from error
+
+
+def _keep_router_advertisements(bridge: str) -> None:
+    """A host that forwards stops listening to routers and loses its own default route, unless told to go on (2)."""
+    for interface in os.listdir(f"/proc/sys/{_V6}"):
+        if interface not in ("all", "default", "lo", bridge) and read(f"{_V6}/{interface}/accept_ra") == "1":
+            ensure(f"{_V6}/{interface}/accept_ra", "2", may_be_missing=True)

@@ -1,0 +1,40 @@
+"""A network leaves the host: its bridge, its part of the table, its accepts and its pool of addresses."""
+
+from __future__ import annotations
+
+from pyctl_hookspecs import PyctlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pyctl_hookspecs import Host
+
+
+def remove(network: str, conflist: str, host: Host) -> None:
+    """Take it all away; what others still use (a port on the bridge, an address of the pool) stays with what it needs.
+
+    Raises:
+        PyctlError: the kernel or nft refused.
+    """
+    from pyctl_plugins.network import _conflist, _leases, _nft, _wiring
+    from pyctl_plugins.network import _rtnetlink as rt
+
+    config = _conflist.read(conflist)
+    try:
+        with _wiring.new_socket() as route:
+            link = rt.find_link(route, config.bridge)
+            if link is not None and any(one.master == link.index for one in rt.links(route)):
+                is_used = True  # by another containerd namespace, or by an interface of the host's own
+            else:
+                is_used = False
+                if link is not None and link.kind == "bridge" and config.is_own:
+                    _wiring.remove(route, link)
+        if not is_used:
+            table = _nft.Table(host.runtime_dir)
+            try:
+                table.forget(config)
+                table.stop_forwarding(config.bridge)
+            finally:
+                table.close()
+        _leases.remove(network, f"{host.namespace}-", config.data_dir)
+    except OSError as error:
+        raise PyctlError(f"failed to remove what network {network} has on this host: {error.strerror or error}") from error
