@@ -21,6 +21,7 @@ _POSITIONALS = {
     "source": ("images",),
     "target": ("images",),
     "names": ("containers", "images"),
+    "network": ("networks",),
     "networks": ("networks",),
     "volumes": ("volumes",),
     "shell": ("shells",),

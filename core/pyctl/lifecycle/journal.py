@@ -2,7 +2,8 @@
 
 One file per plan in the container's state directory. Its first line is the whole plan, fsync'd; lines after it
 mark steps that are done, and ``complete`` that all are. The owner holds a flock while it lives. A complete plan
-stays: ``rm`` (or the container's exit) undoes it. An empty file means that nothing happened.
+stays: ``rm`` (or the container's exit) undoes it. An empty file means that nothing happened. Lines after ``complete``
+change the plan (``amendment``).
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
+    from typing import Any, Self
 
     from pyctl.lifecycle.steps import Step
+
+_CHANGE = b'{"change":'
 
 
 class JournalEntry:
@@ -28,12 +31,15 @@ class JournalEntry:
 
 
 class Plan:
-    """A plan read back. ``is_complete`` says that every step was done."""
+    """A plan read back. ``is_complete`` says that every step was done, save those that a change has left ``pending``.
 
-    __slots__ = ("entries", "is_complete")
+    ``entries`` are all that is to be undone, the pending ones too.
+    """
 
-    def __init__(self, entries: list[JournalEntry], is_complete: bool) -> None:
-        self.entries, self.is_complete = entries, is_complete
+    __slots__ = ("entries", "is_complete", "pending")
+
+    def __init__(self, entries: list[JournalEntry], is_complete: bool, pending: Sequence[JournalEntry] = ()) -> None:
+        self.entries, self.is_complete, self.pending = entries, is_complete, list(pending)
 
 
 class Journal:
@@ -52,7 +58,7 @@ class Journal:
         self._file = open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
 
     @classmethod
-    def take(cls, path: str, *, owns_directory: bool = False) -> Journal | None:
+    def take(cls, path: str, *, owns_directory: bool = False) -> Self | None:
         """The journal at ``path`` once nobody else holds it, or None if it is gone by then: somebody was faster."""
         journal = cls.__new__(cls)
         journal.path, journal._owns_directory = path, owns_directory
@@ -166,7 +172,28 @@ def read_plan(path: str) -> Plan | None:
     if len(lines) < 2:  # the first line has no end: it was never fsync'd, so no step was begun
         return Plan([], False)
     entries = [JournalEntry(*fields) for fields in json.loads(lines[0])["plan"]]
+    changes = [line for line in lines[1:-1] if line.startswith(_CHANGE)]  # what follows the last line's end is torn
+    if changes:
+        return _changed(entries, changes)
     return Plan(entries, b'{"complete":true}' in lines[1:])
+
+
+def _changed(entries: list[JournalEntry], changes: Sequence[bytes]) -> Plan:
+    import json
+
+    settled = {entry.name: entry for entry in entries}
+    pending: dict[str, JournalEntry] = {}
+    for line in changes:
+        try:
+            change = json.loads(line)
+        except ValueError:
+            continue  # torn, so it was never fsync'd and nothing was begun; somebody else went on after it
+        for name in change["gone"]:
+            settled.pop(name, None)
+            pending.pop(name, None)
+        for into, fields in ((settled, change.get("settled", ())), (pending, change.get("pending", ()))):
+            into.update((entry.name, entry) for entry in (JournalEntry(*one) for one in fields))
+    return Plan([*settled.values(), *pending.values()], True, list(pending.values()))
 
 
 def is_owned(path: str) -> bool:

@@ -38,7 +38,7 @@ def pending(session: Session, container_id: str) -> Iterator[None]:
         yield
     finally:
         state = state_of(session, container_id)
-        if not _is_unfinished(state.create_journal) and not _is_unfinished(state.start_journal):
+        if not _is_unfinished(state.create_journal) and not _is_unfinished(state.start_journal, or_pending=True):
             _forget(path)
         os.close(note)
 
@@ -49,14 +49,18 @@ def undo_abandoned(session: Session) -> list[str]:
     Raises:
         BaseExceptionGroup: what could not be undone; the note stays.
     """
-    try:
-        noted = os.listdir(_directory(session))
-    except FileNotFoundError:
-        return []
     lines: list[str] = []
-    for container_id in noted:
+    for container_id in noted(session):
         lines += undo_container(session, container_id)
     return lines
+
+
+def noted(session: Session) -> list[str]:
+    """IDs of the containers whose plan is being carried out, or was when somebody was killed."""
+    try:
+        return os.listdir(_directory(session))
+    except FileNotFoundError:
+        return []
 
 
 def undo_container(session: Session, container_id: str) -> list[str]:
@@ -91,6 +95,11 @@ def _undo_unfinished(session: Session, container_id: str) -> list[str]:
     if _is_unfinished(state.start_journal) or (creation_failed and os.path.exists(state.start_journal)):
         errors += undo_plan(state.start_journal, undoer(session))
         lines.append(f"undid the interrupted start of container {container_id}")
+    elif _is_unfinished(state.start_journal, or_pending=True):
+        from pyctl.lifecycle.amendment import undo_pending
+
+        errors += undo_pending(state.start_journal, undoer(session))
+        lines.append(f"undid the interrupted change of the networks of container {container_id}")
     if creation_failed:
         errors += undo_plan(state.create_journal, undoer(session), owns_directory=True)
         lines.append(f"undid the interrupted creation of container {container_id}")
@@ -149,11 +158,12 @@ def _finish_forgotten(session: Session, container_id: str) -> list[str]:
     return [f"released what container {container_id} used while it ran"]
 
 
-def _is_unfinished(journal: str) -> bool:
+def _is_unfinished(journal: str, *, or_pending: bool = False) -> bool:
+    """Was the plan not carried out to its end? ``or_pending``: or a later change of it."""
     from pyctl.lifecycle.journal import read_plan
 
     plan = read_plan(journal)
-    return plan is not None and not plan.is_complete
+    return plan is not None and (not plan.is_complete or (or_pending and bool(plan.pending)))
 
 
 def _drop_empty(state: StateDir) -> None:

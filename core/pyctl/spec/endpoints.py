@@ -86,6 +86,36 @@ def parse_network(text: str) -> tuple[Endpoint, ...]:
     return (Endpoint(**fields, aliases=tuple(aliases)),)
 
 
+def endpoint_of(
+    network: str,
+    *,
+    ip: str = "",
+    ip6: str = "",
+    mac_address: str = "",
+    aliases: tuple[str, ...] = (),
+    gateway_priority: int = 0,
+    driver_options: Iterable[str] = (),
+) -> Endpoint:
+    """What ``network connect`` asks of a network.
+
+    Raises:
+        InvalidArgumentError, UnsupportedError: as ``parse_network``.
+    """
+    interface = ""
+    for option in driver_options:
+        interface = interface_option(option)
+    _check_aliases(aliases)
+    return Endpoint(
+        network=_named(network),
+        ip=ip,
+        ip6=ip6,
+        mac_address=mac_address,
+        aliases=aliases,
+        gateway_priority=gateway_priority,
+        interface=interface,
+    )
+
+
 def interface_option(text: str) -> str:
     """The interface's name from ``com.docker.network.endpoint.ifname=NAME``, the one driver option of an endpoint.
 
