@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 
+from pyctl.ops.networks import ACTIVE
 from pyctl.state import conflists, networks
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import Container
     from pyctl.ops.session import Session
     from pyctl.state.conflists import Network
-    from pyctl.state.locks import Lock
 
 _PREDEFINED = ("bridge", "host", "none")
-_ACTIVE = ("running", "paused", "pausing")
-_NETWORKS = "nerdctl/networks"
 
 
 def remove(session: Session, reference: str, *, force: bool = False) -> None:
@@ -32,10 +30,14 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
     """
     netconf_path = session.settings.cni_netconfpath
     try:
-        with _locked(netconf_path, reference):
+        if reference in _PREDEFINED:
+            raise _predefined(reference)
+        if not os.path.isdir(netconf_path):
+            raise NotFoundError("network", reference, message=f"network {reference} not found")
+        with conflists.lock_for_change(netconf_path):
             everything = conflists.read_locked(netconf_path, session.namespace)
             network = _removable(networks.pick(everything, reference))
-            if _is_in_use(session, network):
+            if _is_in_use(session, network) or _is_being_joined(session, network):
                 raise ConflictError(
                     f"error while removing network: network {network.name} id {network.network_id} has active endpoints"
                 )
@@ -47,13 +49,25 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
     take_down(session, network)
 
 
-def prune(session: Session, matches: Callable[[Network], bool]) -> tuple[tuple[str, ...], tuple[Exception, ...]]:
-    """Remove every network nobody uses, except the predefined ones and other tools'; the names, and what failed."""
+def prune(
+    session: Session, filters: Sequence[tuple[str, str]], *, before_s: float | None = None
+) -> tuple[tuple[str, ...], tuple[Exception, ...]]:
+    """Remove every network nobody uses, except the predefined ones and other tools'; the names, and what failed.
+
+    ``filters`` are pairs of ``label`` or ``label!`` and ``key`` or ``key=value``; ``before_s`` (seconds since the epoch)
+    spares younger ones.
+
+    Raises:
+        InvalidArgumentError: another filter, in Docker's words.
+    """
+    for key, _ in filters:
+        if key not in ("label", "label!"):
+            raise InvalidArgumentError(f"invalid filter '{key}'")
     removed, errors = [], []
     for network in conflists.read_all(session.settings.cni_netconfpath, session.namespace):
         try:
             _removable(network)
-            if not matches(network):
+            if not _is_meant(network, filters, before_s):
                 continue
         except PyctlError:
             continue
@@ -67,6 +81,22 @@ def prune(session: Session, matches: Callable[[Network], bool]) -> tuple[tuple[s
     return tuple(removed), tuple(errors)
 
 
+def _is_meant(network: Network, filters: Sequence[tuple[str, str]], before_s: float | None) -> bool:
+    if before_s is not None:
+        try:
+            if os.stat(network.path).st_mtime > before_s:
+                return False
+        except FileNotFoundError:
+            return False
+    labels = dict(network.labels)
+    for key, value in filters:
+        label, equals, text = value.partition("=")
+        has = label in labels and (not equals or labels[label] == text)
+        if has == (key == "label!"):
+            return False
+    return True
+
+
 def take_down(session: Session, network: Network) -> None:
     """Have the driver remove what the network as a whole has on this host; twice is once.
 
@@ -78,16 +108,10 @@ def take_down(session: Session, network: Network) -> None:
         session.hooks.remove_network(driver, network.name, network.conflist, session.host)
 
 
-def _locked(netconf_path: str, reference: str) -> Lock:
-    if not os.path.isdir(netconf_path) and reference not in _PREDEFINED:
-        raise NotFoundError("network", reference, message=f"network {reference} not found")
-    return conflists.lock_for_change(netconf_path)
-
-
 def _removable(network: Network) -> Network:
     is_default = dict(network.labels).get(networks.DEFAULT_LABEL)
     if network.name in _PREDEFINED or is_default:
-        raise ConflictError(f"{network.name} is a pre-defined network and cannot be removed")
+        raise _predefined(network.name)
     if network.problem:
         raise InvalidArgumentError(network.problem)
     if not network.network_id:
@@ -95,6 +119,10 @@ def _removable(network: Network) -> Network:
             f"network {network.name} was made by neither pyctl nor nerdctl and cannot be removed", hint=f"see {network.path}"
         )
     return network
+
+
+def _predefined(name: str) -> ConflictError:
+    return ConflictError(f"{name} is a pre-defined network and cannot be removed")
 
 
 def _is_in_use(session: Session, network: Network) -> bool:
@@ -115,15 +143,27 @@ def _is_in_use(session: Session, network: Network) -> bool:
 
 
 def _names_it(client: Client, network: Network) -> bool:
-    active = {task.container_id for task in client.tasks.list() if task.status in _ACTIVE}
+    active = {task.container_id for task in client.tasks.list() if task.status in ACTIVE}
     return bool(active) and any(one.container_id in active and _lists(one, network) for one in client.containers.list())
 
 
 def _lists(container: Container, network: Network) -> bool:
-    import json
+    """By name, as nearly always, or by the whole or the beginning of its ID."""
+    from pyctl.spec.endpoints import from_labels
 
-    try:
-        listed: Sequence[str] = json.loads(container.labels.get(_NETWORKS) or "[]")
-    except ValueError:
-        return False
-    return any(name in (network.name, network.network_id, network.network_id[:12]) for name in listed)
+    typed = [endpoint.network for endpoint in from_labels(container.labels)]
+    return any(text == network.name or (len(text) >= 12 and network.network_id.startswith(text)) for text in typed)
+
+
+def _is_being_joined(session: Session, network: Network) -> bool:
+    """Does a command of this data store start a container on it right now? It noted its plan before it looked again."""
+    from pyctl.lifecycle.journal import read_plan
+    from pyctl.ops.reconciling import noted
+    from pyctl.state.containers import StateDir
+
+    for container_id in noted(session):
+        plan = read_plan(StateDir(session.paths.state_dir(container_id)).start_journal)
+        for entry in plan.entries if plan else ():
+            if entry.provider.startswith("network/") and network.name in entry.undo_token.split("/"):
+                return True
+    return False

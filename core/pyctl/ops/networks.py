@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctl.state.conflists import AUX_LABEL, DRIVER_LABEL
 from pyctl_hookspecs import InvalidArgumentError, Record
 
 TYPE_CHECKING = False
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _FILTERS = ("driver", "id", "label", "name", "scope", "type", "dangling")
 _BUILTIN = ("bridge", "host", "none")
+ACTIVE = ("running", "paused", "pausing")
+_TRUE, _FALSE = ("1", "t", "true"), ("0", "f", "false")
 
 
 class NetworkRow(Record):
@@ -23,6 +26,7 @@ class NetworkRow(Record):
     name: str
     driver: str
     scope: str = "local"
+    is_ipv4: bool = True
     is_ipv6: bool = False
     is_internal: bool = False
     labels: tuple[tuple[str, str], ...] = ()
@@ -33,7 +37,8 @@ class NetworkRow(Record):
 def ls(session: Session, filters: Sequence[tuple[str, str]] = ()) -> tuple[NetworkRow, ...]:
     """Every network of the namespace by name, ``host`` and ``none`` and a default one not yet made included.
 
-    ``filters`` are pairs as typed after ``--filter``: values of one key are alternatives, keys must all match.
+    ``filters`` are pairs as typed after ``--filter``: values of one key are alternatives, keys must all match. Files that
+    are no networks are left out: see ``problems``.
 
     Raises:
         InvalidArgumentError: an unknown filter, in Docker's words.
@@ -43,9 +48,16 @@ def ls(session: Session, filters: Sequence[tuple[str, str]] = ()) -> tuple[Netwo
             raise InvalidArgumentError(f"invalid filter '{key}'")
         if key == "type" and value not in ("builtin", "custom"):
             raise InvalidArgumentError(f"invalid filter 'type={value}'")
+        if key == "dangling" and value.lower() not in _TRUE + _FALSE:
+            raise InvalidArgumentError(f"invalid filter 'dangling=[{value}]'")
     used = _used(session) if any(key == "dangling" for key, _ in filters) else set()
-    rows = sorted((_row(network) for network in _everything(session)), key=lambda row: row.name)
+    rows = sorted((_row(network) for network in _everything(session) if not network.problem), key=lambda row: row.name)
     return tuple(row for row in rows if _matches(row, filters, used))
+
+
+def problems(session: Session) -> tuple[str, ...]:
+    """One line for every file that should be a network and is none."""
+    return tuple(network.problem for network in _everything(session) if network.problem)
 
 
 def inspect(session: Session, reference: str) -> dict[str, Any]:
@@ -56,10 +68,12 @@ def inspect(session: Session, reference: str) -> dict[str, Any]:
     """
     network = _find(session, reference)
     row = _row(network)
+    reserved = _reserved(network)
     configs = [
         {"Subnet": one.subnet}
         | ({"IPRange": one.ip_range} if one.ip_range else {})
         | ({"Gateway": one.gateway} if one.gateway else {})
+        | ({"AuxiliaryAddresses": reserved[one.subnet]} if reserved.get(one.subnet) else {})
         for one in network.subnets
     ]
     return {
@@ -68,9 +82,9 @@ def inspect(session: Session, reference: str) -> dict[str, Any]:
         "Created": row.created or "0001-01-01T00:00:00Z",
         "Scope": row.scope,
         "Driver": row.driver,
-        "EnableIPv4": True,
+        "EnableIPv4": row.is_ipv4,
         "EnableIPv6": row.is_ipv6,
-        "IPAM": {"Driver": "default", "Options": {}, "Config": configs},
+        "IPAM": {"Driver": _ipam_driver(network), "Options": {}, "Config": configs},
         "Internal": network.internal,
         "Attachable": False,
         "Ingress": False,
@@ -78,7 +92,7 @@ def inspect(session: Session, reference: str) -> dict[str, Any]:
         "ConfigOnly": False,
         "Containers": _containers(session, network.name),
         "Options": _options(network),
-        "Labels": dict(network.labels),
+        "Labels": dict(row.labels),
     }
 
 
@@ -102,7 +116,7 @@ def inspect_native(session: Session, reference: str) -> dict[str, Any]:
 
 def names(session: Session) -> tuple[str, ...]:
     """Names for completion."""
-    return tuple(sorted(network.name for network in _everything(session)))
+    return tuple(sorted(network.name for network in _everything(session) if not network.problem))
 
 
 def _everything(session: Session) -> list[Network]:
@@ -127,9 +141,10 @@ def _row(network: Network) -> NetworkRow:
         network_id=network.network_id,
         name=network.name,
         driver=network.kind,
+        is_ipv4=not network.subnets or any(":" not in one.subnet for one in network.subnets),
         is_ipv6=any(":" in one.subnet for one in network.subnets),
         is_internal=network.internal,
-        labels=network.labels,
+        labels=tuple((key, value) for key, value in network.labels if key not in (AUX_LABEL, DRIVER_LABEL)),
         created=_created(network.path),
         path=network.path,
     )
@@ -156,10 +171,8 @@ def _matches(row: NetworkRow, filters: Sequence[tuple[str, str]], used: set[str]
 
 
 def _match(row: NetworkRow, key: str, value: str, used: set[str]) -> bool:
-    if key == "name":
-        return value in row.name
-    if key == "id":
-        return bool(value) and row.network_id.startswith(value)
+    if key in ("name", "id"):
+        return _fits(value, row.name if key == "name" else row.network_id)
     if key == "driver":
         return value == row.driver
     if key == "scope":
@@ -168,27 +181,43 @@ def _match(row: NetworkRow, key: str, value: str, used: set[str]) -> bool:
         return (row.name in _BUILTIN) == (value == "builtin")
     if key == "dangling":
         is_dangling = row.name not in used and row.name not in _BUILTIN
-        return is_dangling == (value.lower() in ("1", "true"))
+        return is_dangling == (value.lower() in _TRUE)
     label, equals, text = value.partition("=")
     return any(name == label and (not equals or text == have) for name, have in row.labels)
 
 
+def _fits(pattern: str, text: str) -> bool:
+    """Part of it, or a regular expression that is found in it."""
+    if pattern in text:
+        return bool(text)
+    import re
+
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        return False
+
+
 def _used(session: Session) -> set[str]:
-    return {name for meta in _metas(session).values() for name in meta.get("Networks") or {}}
+    return {name for meta in _connected(session).values() for name in meta.get("Networks") or {}}
 
 
-def _metas(session: Session) -> dict[str, dict[str, Any]]:
+def _connected(session: Session) -> dict[str, dict[str, Any]]:
+    """Who runs, by container ID, as the store of hosts files has it; a machine that went down leaves entries there."""
     from pyctl.state.hosts import HostsStore
 
-    return HostsStore(session.paths.data_store, session.namespace).metas()
+    metas = HostsStore(session.paths.data_store, session.namespace).metas()
+    if not metas:
+        return {}
+    active = {task.container_id for task in session.client.tasks.list() if task.status in ACTIVE}
+    return {container_id: meta for container_id, meta in metas.items() if container_id in active}
 
 
 def _containers(session: Session, network_name: str) -> dict[str, dict[str, str]]:
-    """Who is connected now: a container leaves the store of hosts files when it exits."""
-    from hashlib import sha256
+    from pyctl.ops.inspect_network import endpoint_id
 
     found = {}
-    for container_id, meta in _metas(session).items():
+    for container_id, meta in _connected(session).items():
         result = (meta.get("Networks") or {}).get(network_name)
         if not result:
             continue
@@ -196,7 +225,7 @@ def _containers(session: Session, network_name: str) -> dict[str, dict[str, str]
         inside = [link for link in result.get("interfaces") or () if link.get("sandbox")]
         found[container_id] = {
             "Name": meta.get("Name") or "",
-            "EndpointID": sha256(f"{network_name}/{container_id}".encode()).hexdigest(),
+            "EndpointID": endpoint_id(network_name, container_id),
             "MacAddress": inside[0].get("mac", "") if inside else "",
             "IPv4Address": _first(ips, is_v6=False),
             "IPv6Address": _first(ips, is_v6=True),
@@ -208,16 +237,47 @@ def _first(addresses: Iterable[str], *, is_v6: bool) -> str:
     return next((address for address in addresses if (":" in address) == is_v6), "")
 
 
-def _options(network: Network) -> dict[str, str]:
+def _plugins(network: Network) -> list[dict[str, Any]]:
     import json
 
-    if network.driver != "bridge":
+    found: list[dict[str, Any]] = json.loads(network.conflist)["plugins"] if network.conflist else []
+    return found
+
+
+def _main(network: Network) -> dict[str, Any]:
+    """The plug-in that makes the interface."""
+    return next(iter(_plugins(network)), {})
+
+
+def _ipam_driver(network: Network) -> str:
+    kind = (_main(network).get("ipam") or {}).get("type") or ""
+    return "default" if kind in ("", "host-local") else kind
+
+
+def _reserved(network: Network) -> dict[str, dict[str, str]]:
+    """``--aux-address``: by subnet the names and addresses that no container gets."""
+    import json
+
+    try:
+        found = json.loads(dict(network.labels).get(AUX_LABEL) or "{}")
+    except ValueError:
         return {}
-    main = json.loads(network.conflist)["plugins"][0]
-    options = {
-        "com.docker.network.bridge.name": main.get("bridge", ""),
-        "com.docker.network.bridge.enable_ip_masquerade": "true" if main.get("ipMasq") else "false",
-    }
+    return found if isinstance(found, dict) else {}
+
+
+def _options(network: Network) -> dict[str, str]:
+    """Docker's names for what the chain says."""
+    main = _main(network)
+    options: dict[str, str] = {}
+    if network.bridge:
+        policy = next((p.get("ingressPolicy") for p in _plugins(network) if p["type"] == "firewall"), "")
+        options["com.docker.network.bridge.name"] = network.bridge
+        options["com.docker.network.bridge.enable_ip_masquerade"] = "true" if main.get("ipMasq") else "false"
+        options["com.docker.network.bridge.enable_icc"] = "false" if policy == "isolated" else "true"
+    if main.get("master"):
+        options["parent"] = main["master"]
+    if network.kind in ("macvlan", "ipvlan") and main.get("mode"):
+        options[f"{network.kind}_mode"] = main["mode"]
     if main.get("mtu"):
         options["com.docker.network.driver.mtu"] = str(main["mtu"])
     return options

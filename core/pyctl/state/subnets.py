@@ -10,7 +10,7 @@ from pyctl_hookspecs.setup_network import NetworkSubnet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     Address = IPv4Address | IPv6Address
@@ -121,8 +121,8 @@ def _check_overlaps(asked: Sequence[Network], occupied: Occupied) -> None:
         if occupied.is_link_own:
             holders += [(cidr, f"interface {name}") for cidr, name in occupied.links]
         for text, holder in holders:
-            other = ip_network(text, strict=False)
-            if subnet.version == other.version and subnet.overlaps(other):
+            other = _known(text)
+            if other is not None and subnet.version == other.version and subnet.overlaps(other):
                 raise ConflictError(
                     f"subnet {subnet} overlaps with other one on this address space",
                     hint=f"Pool overlaps with {other} of {holder}; choose another --subnet, or leave it to pyctl",
@@ -221,10 +221,16 @@ def _choose_ipv6(occupied: Occupied, random: Callable[[int], bytes]) -> Network:
 
 def _taken(occupied: Occupied, version: int) -> list[tuple[int, int]]:
     """First and last number of everything a chosen subnet must keep clear of."""
-    texts: Iterator[str] = iter(
-        [pool for pool, _ in occupied.pools]
-        + [cidr for cidr, _ in occupied.links]
-        + [route for route in occupied.routes if int(route.rpartition("/")[2]) >= _CATCH_ALL]
-    )
-    networks = [ip_network(text, strict=False) for text in texts]
-    return sorted((int(n.network_address), int(n.broadcast_address)) for n in networks if n.version == version)
+    texts = [pool for pool, _ in occupied.pools]
+    texts += [cidr for cidr, _ in occupied.links]
+    texts += [route for route in occupied.routes if int(route.rpartition("/")[2]) >= _CATCH_ALL]
+    found = [network for text in texts if (network := _known(text)) is not None and network.version == version]
+    return sorted((int(network.network_address), int(network.broadcast_address)) for network in found)
+
+
+def _known(text: str) -> Network | None:
+    """What somebody else wrote into a file may be no subnet at all; then nothing overlaps with it."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None

@@ -131,7 +131,7 @@ def _range_set(one: NetworkSubnet) -> list[dict[str, Any]]:
     pieces.append((first, limits.last))
     found = []
     for first, last_number in pieces:
-        if first > last_number:
+        if first > last_number or first == last_number == limits.gateway:
             continue
         entry: dict[str, Any] = {"subnet": one.subnet}
         if one.ip_range or reserved:

@@ -17,7 +17,9 @@ from pyctl_hookspecs import InvalidArgumentError, NotFoundError
 @pytest.fixture
 def session(tmp_path: Path) -> Any:
     settings = SimpleNamespace(cni_netconfpath=str(tmp_path / "net.d"), bridge_ip="")
-    return SimpleNamespace(settings=settings, namespace="default", paths=SimpleNamespace(data_store=str(tmp_path / "data")))
+    paths = SimpleNamespace(data_store=str(tmp_path / "data"))
+    running = SimpleNamespace(list=lambda: [SimpleNamespace(container_id="a" * 64, status="running")])
+    return SimpleNamespace(settings=settings, namespace="default", paths=paths, client=SimpleNamespace(tasks=running))
 
 
 def _add(session: Any, name: str, **fields: object) -> None:
@@ -79,6 +81,52 @@ def test_inspect_has_dockers_shape(session: Any) -> None:
     assert shown["Containers"]["a" * 64]["IPv4Address"] == "10.9.0.2/24"
     assert shown["Containers"]["a" * 64]["MacAddress"] == "02:42:0a:09:00:02"
     assert shown["Created"].endswith("Z")
+
+
+def test_a_container_that_runs_no_more_is_not_connected(session: Any) -> None:
+    _add(session, "front")
+    _connect(session, "b" * 64, "front")  # the machine went down, and its entry stayed
+    assert networks.inspect(session, "front")["Containers"] == {}
+    assert [row.name for row in networks.ls(session, [("dangling", "true")])] == ["front"]
+
+
+def test_inspect_shows_reserved_addresses_and_options_and_hides_our_labels(session: Any) -> None:
+    labels = {"nerdctl/network-aux-addresses": '{"10.9.0.0/24":{"router":"10.9.0.5"}}', "pyctl/driver": "acme", "mine": "x"}
+    ranges = [
+        {"subnet": "10.9.0.0/24", "rangeStart": "10.9.0.1", "rangeEnd": "10.9.0.4", "gateway": "10.9.0.1"},
+        {"subnet": "10.9.0.0/24", "rangeStart": "10.9.0.6", "rangeEnd": "10.9.0.254", "gateway": "10.9.0.1"},
+    ]
+    bridge = {
+        "type": "bridge",
+        "bridge": "br-x",
+        "isGateway": True,
+        "mtu": 1400,
+        "ipam": {"type": "host-local", "ranges": [ranges]},
+    }
+    firewall = {"type": "firewall", "ingressPolicy": "isolated"}
+    _add(session, "front", nerdctlLabels=labels, plugins=[bridge, firewall])
+    shown = networks.inspect(session, "front")
+    assert shown["IPAM"]["Config"] == [
+        {"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1", "AuxiliaryAddresses": {"router": "10.9.0.5"}}
+    ]
+    assert (shown["Labels"], shown["Driver"]) == ({"mine": "x"}, "acme")
+    assert shown["Options"] == {
+        "com.docker.network.bridge.name": "br-x",
+        "com.docker.network.bridge.enable_ip_masquerade": "false",
+        "com.docker.network.bridge.enable_icc": "false",
+        "com.docker.network.driver.mtu": "1400",
+    }
+
+
+def test_a_broken_file_is_not_listed_but_told(session: Any) -> None:
+    _add(session, "front")
+    (Path(session.settings.cni_netconfpath) / "nerdctl-bad.conflist").write_text("{")
+    assert "front" in networks.names(session)
+    assert "bad" not in [row.name for row in networks.ls(session)]
+    (problem,) = networks.problems(session)
+    assert "nerdctl-bad.conflist is not a CNI network configuration" in problem
+    with pytest.raises(InvalidArgumentError, match=r"nerdctl-bad\.conflist"):
+        networks.inspect(session, "bad")
 
 
 def test_inspect_of_pseudo_networks_and_of_nothing(session: Any) -> None:

@@ -73,6 +73,7 @@ def ls(settings: Settings, options: LsOptions) -> None:
 
     with session_for(settings) as session:
         found = ops.ls(session, filter_pairs(options.filter))
+        session.notices += [f"WARNING: {problem}" for problem in ops.problems(session)]
     rows = [rows_networks.network_row(network, truncate=not options.no_trunc) for network in found]
     if options.quiet:
         for row in rows:
@@ -128,6 +129,31 @@ def rm(settings: Settings, options: RmOptions, networks: tuple[str, ...]) -> int
 
     with session_for(settings) as session:
         return echo_batch(in_batch(lambda name: remove(session, name, force=options.force), networks, limit=1))
+
+
+def prune(settings: Settings, options: PruneOptions) -> int:
+    """Remove all unused networks."""
+    from time import time
+
+    from pyctl.cli.filters import filter_pairs
+    from pyctl.cli.inspecting import report_all
+    from pyctl.cli.prompt import confirm
+    from pyctl.cli.times import parse_moment
+    from pyctl.ops import network_remove as ops
+
+    pairs = filter_pairs(options.filter)
+    moments = [parse_moment("until", value, time()) for key, value in pairs if key == "until"]
+    if not options.force and not confirm("This will remove all custom networks not used by at least one container."):
+        return 0
+    with session_for(settings) as session:
+        removed, errors = ops.prune(
+            session,
+            [pair for pair in pairs if pair[0] != "until"],
+            before_s=min((moment for moment in moments if moment is not None), default=None),
+        )
+    if removed:
+        echo("Deleted Networks:\n" + "\n".join(removed) + "\n")
+    return report_all(errors)
 
 
 def _items(texts: tuple[str, ...]) -> tuple[str, ...]:

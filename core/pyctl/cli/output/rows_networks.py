@@ -32,7 +32,7 @@ def network_row(network: NetworkRow, *, truncate: bool) -> Row:
         Name=network.name,
         Driver=network.driver,
         Scope=network.scope,
-        IPv4="true",
+        IPv4=str(network.is_ipv4).lower(),
         IPv6=str(network.is_ipv6).lower(),
         Internal=str(network.is_internal).lower(),
         Labels=",".join(f"{key}={value}" for key, value in labels.items()),
