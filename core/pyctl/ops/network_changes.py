@@ -101,6 +101,44 @@ def detach(session: Session, token: str) -> None:
             driver, _request(session, network, interface, container_id, netns_path), undo_token, session.host
         )
     session.hooks.cleanup("network", driver, undo_token, session.host)
+    if _is_pinned(netns_path):
+        _restore_default_route(session, container_id, network, netns_path)
+
+
+def attach(session: Session, planned: PlannedNetwork, endpoints: Sequence[Endpoint]) -> NetworkAttachment:
+    """Connect a namespace that lives; if its priority is the highest of ``endpoints`` the default route is the new network's."""
+    import json
+
+    from pyctl.state import default_route
+
+    request = planned.request
+    attachment = session.hooks.setup_network(planned.driver, request, planned.intent.undo_token, session.host)
+    if attachment.cni_result and planned.gateway_priority > max((one.gateway_priority for one in endpoints), default=0):
+        for route in default_route.offered(json.loads(attachment.cni_result)):
+            default_route.take_over(request.netns_path, attachment.interface, route, replace=True)
+    return attachment
+
+
+def _restore_default_route(session: Session, container_id: str, network: str, netns_path: str) -> None:
+    """One of the networks that are left gives the default route if it went with ``network``: the one a start would choose."""
+    import json
+
+    from pyctl.ops.ending import state_of
+    from pyctl.spec.endpoints import from_labels
+    from pyctl.state import default_route
+    from pyctl.state.hosts import HostsStore
+
+    entry = HostsStore(session.paths.data_store, session.namespace).entry(container_id)
+    try:
+        endpoints = from_labels(session.client.containers.get(container_id).labels)
+    except NotFoundError:
+        return
+    order = {endpoint.network: -endpoint.gateway_priority for endpoint in endpoints}
+    attachments = state_of(session, container_id).attachments()
+    left = [pair for pair in (entry.networks if entry else ()) if pair[0] != network and pair[0] in attachments]
+    for name, result in sorted(left, key=lambda pair: order.get(pair[0], 0)):
+        for route in default_route.offered(json.loads(result)):
+            default_route.take_over(netns_path, attachments[name]["interface"], route, replace=False)
 
 
 def _is_pinned(path: str) -> bool:

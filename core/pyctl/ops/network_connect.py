@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.ops.network_changes import attachment_token, join_peers, store_endpoints
+from pyctl.ops.network_changes import attach, attachment_token, join_peers, store_endpoints
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError, UnsupportedError
 
 TYPE_CHECKING = False
@@ -142,7 +142,7 @@ def _plug_in(
             provider="core/attachment",
             undo_token=attachment_token(planned.driver, planned.request, planned.intent.undo_token),
             late=planned.intent.late,
-            do=lambda _: session.hooks.setup_network(planned.driver, planned.request, planned.intent.undo_token, session.host),
+            do=lambda _: attach(session, planned, wanted[:-1]),
         ),
         Step(
             name=names[2],
