@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class PortMapping(Record):
     """One published port. ``host_port`` 0 means: choose one; ``protocol`` is tcp, udp or sctp.
 
-    With ``host_port_end`` any free port from ``host_port`` to it will do (``-p 8080-8090:80``). In an attachment
-    it is 0 and ``host_port`` is the one that was taken.
+    With ``host_port_end`` any free port from ``host_port`` to it will do (``-p 8080-8090:80``). An empty ``host_ip`` means
+    every address of the host, of each family that the network has. In an attachment nothing is open any more:
+    ``host_port_end`` is 0, ``host_port`` is the one that was taken, and there is one mapping for each family.
     """
 
     container_port: int

@@ -88,10 +88,11 @@ class Ports:
 
     def _bind(self, port: Port, taken: list[_Held]) -> _Held:
         address, number, protocol = port
-        shown = f"[{address}]" if ":" in address else address
+        shown = f"[{address}]" if ":" in address else address or "0.0.0.0"
         in_use = PortError(f"Bind for {shown}:{number} failed: port is already allocated", "conflict")
         kind, number_of_protocol = _KINDS[protocol]
-        family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+        is_both = not address and _has_ipv6()  # one socket for IPv4 and IPv6
+        family = _socket.AF_INET6 if ":" in address or is_both else _socket.AF_INET
         try:
             sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, number_of_protocol)
         except OSError as error:
@@ -105,8 +106,8 @@ class Ports:
             if protocol != "udp":
                 sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not count
             if family == _socket.AF_INET6:
-                sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
-            sock.bind((address, number))
+                sock.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, not is_both)
+            sock.bind((address or ("::" if is_both else "0.0.0.0"), number))
             if protocol != "udp":
                 sock.listen(1)  # bound alone would not keep out a second one with SO_REUSEADDR
         except OSError as error:
@@ -118,6 +119,14 @@ class Ports:
 
     def _all(self, taken: list[_Held]) -> list[Port]:
         return [port for held in [*self._held.values(), taken] for port, _ in held]
+
+
+def _has_ipv6() -> bool:
+    try:
+        with open("/proc/sys/net/ipv6/conf/lo/disable_ipv6") as file:
+            return file.read().strip() == "0"
+    except FileNotFoundError:
+        return False
 
 
 def _close(held: list[_Held]) -> None:

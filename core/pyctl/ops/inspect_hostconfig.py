@@ -165,7 +165,7 @@ def _port_bindings(facts: ContainerFacts) -> dict[str, list[dict[str, str]]]:
         host_port = str(port.host_port or "")
         if port.host_port_end:
             host_port += f"-{port.host_port_end}"
-        binding = {"HostIp": "" if port.host_ip == "0.0.0.0" else port.host_ip, "HostPort": host_port}
+        binding = {"HostIp": port.host_ip, "HostPort": host_port}
         found.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
     return found
 

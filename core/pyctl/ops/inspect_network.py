@@ -58,7 +58,7 @@ def port_map(facts: ContainerFacts) -> dict[str, list[dict[str, str]] | None]:
     found: dict[str, list[dict[str, str]] | None] = {}
     for port in facts.ports:
         key = f"{port.container_port}/{port.protocol}"
-        found[key] = [*(found.get(key) or ()), {"HostIp": port.host_ip, "HostPort": str(port.host_port)}]
+        found[key] = [*(found.get(key) or ()), {"HostIp": port.host_ip or "0.0.0.0", "HostPort": str(port.host_port)}]
     for key in exposed_ports(facts.labels):
         found.setdefault(key, None)
     return found

@@ -183,7 +183,8 @@ def _enter(
     from pyctl.state.hosts import HostsStore
 
     state = StateDir(session.paths.state_dir(facts.container_id))
-    ports = attachments[0].ports or facts.ports if attachments else ()
+    is_published = attachments and (attachments[0].ports or planned[0].intent.namespace == "pinned")
+    ports = attachments[0].ports if is_published else facts.ports if attachments else ()
     if attachments or not facts.ports:
         state.save_ports(to_network_config(ports).get("portMappings", []))
     kept = [

@@ -16,7 +16,8 @@ _RANGE_END = "pyctlHostPortEnd"
 def parse_publish(text: str) -> tuple[PortMapping, ...]:
     """What one ``-p`` asks for: ``[ip:][host[-end]:]container[-end][/proto]`` or ``published=8080,target=80``.
 
-    A host range with a single container port is a pool (``host_port_end``); no host port means 0: chosen later.
+    A host range with a single container port is a pool (``host_port_end``); no host port means 0: chosen later. Without
+    an address it is published on every one of the host, IPv4 and IPv6 as the network has it.
 
     Raises:
         InvalidArgumentError: in Docker's words.
@@ -37,22 +38,21 @@ def parse_publish(text: str) -> tuple[PortMapping, ...]:
     if host_ip and not _is_address(host_ip):
         raise InvalidArgumentError(f"Invalid ip address: {host_ip}")
     if not container:
-        raise InvalidArgumentError(f"no port specified: {text}<empty>")
+        raise InvalidArgumentError(f"No port specified: {text}<empty>")
     first, last = _range(container, "containerPort", smallest=1)
     host_first, host_last = _range(host, "hostPort", smallest=0) if host else (0, 0)
     if protocol not in PROTOCOLS:
         raise InvalidArgumentError(f"invalid proto: {protocol}")
-    address = host_ip or "0.0.0.0"
     if host and last - first != host_last - host_first:
         if first != last:
             raise InvalidArgumentError(f"Invalid ranges specified for container and host Ports: {container} and {host}")
         pool = PortMapping(
-            container_port=first, host_port=host_first, host_port_end=host_last, protocol=protocol, host_ip=address
+            container_port=first, host_port=host_first, host_port_end=host_last, protocol=protocol, host_ip=host_ip
         )
         return (pool,)
     return tuple(
         PortMapping(
-            container_port=port, host_port=host_first + port - first if host_first else 0, protocol=protocol, host_ip=address
+            container_port=port, host_port=host_first + port - first if host_first else 0, protocol=protocol, host_ip=host_ip
         )
         for port in range(first, last + 1)
     )
@@ -103,7 +103,7 @@ def publish_all(exposed: Iterable[str], published: tuple[PortMapping, ...]) -> t
     for key in sorted(dict.fromkeys(exposed), key=_by_number):
         if key not in done:
             port, _, protocol = key.partition("/")
-            more.append(PortMapping(container_port=int(port), protocol=protocol or "tcp"))
+            more.append(PortMapping(container_port=int(port), protocol=protocol or "tcp", host_ip=""))
     return published + tuple(more)
 
 
@@ -124,7 +124,7 @@ def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...
             container_port=int(entry["ContainerPort"]),
             host_port=int(entry.get("HostPort", 0)),
             protocol=entry.get("Protocol") or "tcp",
-            host_ip=entry.get("HostIP") or "0.0.0.0",
+            host_ip=entry.get("HostIP", ""),
             host_port_end=int(entry.get(_RANGE_END, 0)),
         )
         for entry in entries
@@ -178,8 +178,8 @@ def find_published(ports: Iterable[PortMapping], private: str, container_name: s
 
 
 def join_host(address: str, port: int | str) -> str:
-    """``address:port``, IPv6 in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    """``address:port``, IPv6 in brackets; no address stands for all of IPv4's."""
+    return f"[{address}]:{port}" if ":" in address else f"{address or '0.0.0.0'}:{port}"
 
 
 def _from_long_form(text: str) -> str:

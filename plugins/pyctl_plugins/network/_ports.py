@@ -24,7 +24,7 @@ def hold(request: NetworkRequest, families: Iterable[bool], host: Host) -> tuple
     """
     kinds = set(families)
     every = "" if len(kinds) > 1 else "::" if True in kinds else "0.0.0.0"
-    wishes = [port if port.host_ip else port.replace(host_ip=every) for port in request.ports]
+    wishes = [port if port.host_ip else port.replace(host_ip=every) for port in _joined(request.ports, every)]
     pools = [index for index, port in enumerate(wishes) if port.host_port_end]
     wanted = [port.replace(host_port_end=0) for port in wishes]
     for index in pools:  # each in turn, beside those settled before it
@@ -43,6 +43,20 @@ def hold(request: NetworkRequest, families: Iterable[bool], host: Host) -> tuple
     for port in _ask(wanted, request, host):
         held += [port] if port.host_ip else [port.replace(host_ip=address) for address in ("0.0.0.0", "::")]
     return tuple(held)
+
+
+def _joined(ports: Sequence[PortMapping], every: str) -> list[PortMapping]:
+    """A start that follows another brings what that one took: the two halves of a port for every address are one again.
+
+    The keeper would not let a second socket in beside the one it may still hold.
+    """
+    if every:
+        return list(ports)
+    return [
+        port.replace(host_ip="") if port.host_ip == "0.0.0.0" and port.host_port and port.replace(host_ip="::") in ports else port
+        for port in ports
+        if port.host_ip != "::" or port.replace(host_ip="0.0.0.0") not in ports or not port.host_port
+    ]
 
 
 def release(container_id: str, namespace: str, host: Host) -> None:

@@ -96,3 +96,21 @@ def test_two_protocols_may_have_one_number() -> None:
     ports.release("b")
     ports.release("b")
     assert ports.containers() == []
+
+
+def test_a_port_without_an_address_is_held_for_both_families() -> None:
+    ports = Ports()
+    ((address, number, _),) = ports.hold("a", [("", 0, "tcp")])
+    assert address == ""
+    for family, everywhere in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with socket.socket(family) as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            with pytest.raises(OSError, match="in use"):
+                other.bind((everywhere, number))
+    with pytest.raises(PortError, match=f"Bind for 0.0.0.0:{number} failed: port is already allocated"):
+        ports.hold("b", [("0.0.0.0", number, "tcp")])
+    with pytest.raises(PortError, match=f"Bind for 0.0.0.0:{number} failed: port is already allocated"):
+        ports.hold("b", [("", number, "tcp")])
+    ports.release("a")

@@ -11,7 +11,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from pyctl_hookspecs import PortMapping
-from pyctl_plugins.network import _netlink, _nft, _rtnetlink
+from pyctl_plugins.network import _elements, _layout, _netlink, _rtnetlink
 from pyctl_plugins.network._netlink import Message
 
 
@@ -106,7 +106,18 @@ def test_a_refusal_has_the_kernels_reason() -> None:
     ],
 )
 def test_a_port_is_one_map_element(port: PortMapping, address: str, map_name: str, key: str, data: str) -> None:
-    element = _nft.published(port, address)
+    (element,) = _elements.published(port, address)
     assert (element.map_name, element.key.hex(), element.data.hex()) == (map_name, key, data)
     assert (element.host_port, element.protocol) == (port.host_port, {"tcp": 6, "udp": 17}[port.protocol])
-    assert _nft.Element.parse(element.line()) == element
+    assert _elements.Element.parse(element.line()) == element
+
+
+def test_a_port_for_every_ipv6_address_is_one_for_loopback_too() -> None:
+    port = PortMapping(container_port=80, host_port=8080, host_ip="::")
+    everywhere, loopback, source = _elements.published(port, "fd00::2", "fd00::1")
+    assert (everywhere.map_name, loopback.map_name, source.map_name) == ("ports6", "bound6", "local6")
+    assert loopback.key == _rtnetlink.packed(_layout.LOOPBACK6)[1] + everywhere.key
+    assert (loopback.data, source.key) == (everywhere.data, everywhere.key)
+    assert source.data == _rtnetlink.packed("fd00::1")[1]
+    assert _elements.published(port.replace(host_ip="::1"), "fd00::2", "fd00::1") == [loopback, source]
+    assert {element.host_port for element in (everywhere, loopback, source)} == {8080}

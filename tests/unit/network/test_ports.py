@@ -8,7 +8,7 @@ from pyctl.spec import ports
 from pyctl_hookspecs import InvalidArgumentError, PortMapping
 
 
-def _port(container: int, host: int = 0, protocol: str = "tcp", host_ip: str = "0.0.0.0", end: int = 0) -> PortMapping:
+def _port(container: int, host: int = 0, protocol: str = "tcp", host_ip: str = "", end: int = 0) -> PortMapping:
     return PortMapping(container_port=container, host_port=host, protocol=protocol, host_ip=host_ip, host_port_end=end)
 
 
@@ -37,7 +37,7 @@ def test_docker_publish_grammar(text: str, expected: list[PortMapping]) -> None:
         ("abc", "invalid containerPort: abc"),
         ("80:abc", "invalid containerPort: abc"),
         ("abc:80", "invalid hostPort: abc"),
-        ("8080:", "no port specified: 8080:<empty>"),
+        ("8080:", "No port specified: 8080:<empty>"),
         ("99999:80", "invalid hostPort: 99999"),
         ("80:0", "invalid containerPort: 0"),
         ("81-80", "invalid containerPort: 81-80"),
