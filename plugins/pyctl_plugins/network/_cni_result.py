@@ -28,6 +28,18 @@ def as_1_0(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def from_1_0(text: str, version: str) -> dict[str, Any]:
+    """A 1.0 result (JSON text) for plug-ins that speak another version, 0.3 or later."""
+    import json
+
+    result: dict[str, Any] = json.loads(text)
+    result["cniVersion"] = version
+    if version.startswith("0."):
+        for one in result.get("ips") or ():
+            one["version"] = "6" if ":" in one["address"] else "4"
+    return result
+
+
 class Facts:
     """What a 1.0 result says of one interface inside the container: CIDR addresses, first gateway, hardware address."""
 

@@ -19,9 +19,10 @@ from pyctl_hookspecs import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from pyctl_hookspecs import Host, NetworkRequest, PortMapping
+    from pyctl_hookspecs import ConnectedNetwork, Host, NetworkRequest, PortMapping
     from pyctl_plugins.network._cni_cache import Cached
     from pyctl_plugins.network._cni_chain import Runner
     from pyctl_plugins.network._cni_config import Chain
@@ -59,13 +60,13 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
             _delete(before, host)
         runner.settle()
         runner.status()
-        cached = _cached(request, runner.chain, request.ports)
+        cached = _cached(request, runner.chain, ())
         _cni_cache.write(cached)
         ports: tuple[PortMapping, ...] = ()
         if request.ports:
-            from pyctl_plugins.network import _ports
+            from pyctl_plugins.network import _cni_pool, _ports
 
-            ports = _ports.hold(request, host)
+            ports = _ports.hold(request, _cni_pool.families(runner.chain), host)
             cached = _cached(request, runner.chain, ports)
             _cni_cache.write(cached)
         cached = cached.replace(result=_add(runner, cached, request))
@@ -93,7 +94,7 @@ def detach_network(request: NetworkRequest, undo_token: str, host: Host) -> None
     chain = _cni_config.read(request.conflist)
     with _cni_lock.Turn(host.runtime_dir, _owner(request)):
         cached = _cni_cache.read(chain.name, _owner(request), request.interface)
-        _delete(cached or _cached(request, chain, request.ports), host)
+        _delete(cached or _cached(request, chain, ()), host)
 
 
 @hookimpl
@@ -117,6 +118,47 @@ def cleanup(undo_token: str, host: Host) -> None:
         _cni_cache.remove(network, owner, interface)  # last: a second try must know what there is to undo
 
 
+@hookimpl
+def remove_network(network: str, conflist: str, host: Host) -> None:
+    from pyctl_plugins.network import _cni_upkeep
+
+    _cni_upkeep.remove_network(conflist, lambda cached: _undo(cached, host), host)
+
+
+@hookimpl
+def repair_networks(connected: tuple[ConnectedNetwork, ...], is_alive: Callable[[str], bool], host: Host) -> tuple[str, ...]:
+    """Every connection is looked at, whatever became of the others; the first failure is raised at the end."""
+    from pyctl_plugins.network import _cni_config, _cni_upkeep
+
+    says: list[str] = []
+    errors: list[PyctlError] = []
+    for one in connected:
+        given = [address.partition("/")[0] for address in one.attachment.addresses]
+        as_it_is = one.request.replace(
+            ip=next((address for address in given if ":" not in address), ""),
+            ip6=next((address for address in given if ":" in address), ""),
+            mac_address=one.attachment.mac_address,
+        )
+        try:
+            asked = _cached(as_it_is, _cni_config.read(one.request.conflist), one.attachment.ports)
+            says += _cni_upkeep.repair(one, asked, host)
+        except PyctlError as error:
+            errors.append(error)
+    try:
+        says += _cni_upkeep.remove_leftovers(is_alive, lambda cached: _undo(cached, host), host)
+    except PyctlError as error:
+        errors.append(error)
+    if errors:
+        raise errors[0]
+    return tuple(says)
+
+
+def _undo(cached: Cached, host: Host) -> None:
+    """Undo an attachment that is known from the cache alone."""
+    ports = "/ports" if cached.capabilities.get("portMappings") else ""
+    cleanup(f"{cached.network}/{cached.owner}/{cached.interface}{ports}", host)
+
+
 def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, Any]:
     from pyctl_plugins.network import _cni_pool
 
@@ -137,6 +179,10 @@ def _delete(cached: Cached, host: Host) -> None:
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
     _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True).delete(cached, netns)
+    if not netns:
+        from pyctl_plugins.network import _cni_rules
+
+        _cni_rules.remove_container(cached.owner)
 
 
 def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...]) -> Cached:

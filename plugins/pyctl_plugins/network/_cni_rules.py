@@ -1,0 +1,86 @@
+"""iptables rules that CNI plug-ins leave behind: found by what they name, taken away one by one.
+
+With the namespace gone the bridge and ptp plug-ins cannot know which addresses they masqueraded; and the firewall
+plug-in never takes back what it wrote for a bridge.
+"""
+
+from __future__ import annotations
+
+from pyctl_hookspecs import PyctlError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMMANDS = ("iptables", "ip6tables")
+_PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+
+
+def has_masquerade(owner: str) -> bool:
+    """Is there a rule that masquerades what this container sends? True as well where iptables cannot tell."""
+    listed = [rules for command in _COMMANDS if (rules := _rules(command, "nat")) is not None]
+    return not listed or any(_is_of(owner, rule) and rule[1] == "POSTROUTING" for rules in listed for rule in rules)
+
+
+def remove_container(owner: str) -> None:
+    """Take away every address translation that names a container, and the chains made for it alone.
+
+    Raises:
+        PyctlError: iptables refused.
+    """
+    for command in _COMMANDS:
+        _remove(command, "nat", lambda rule: _is_of(owner, rule))
+
+
+def remove_bridge(bridge: str) -> None:
+    """Take away what isolates a bridge that is no more.
+
+    Raises:
+        PyctlError: iptables refused.
+    """
+    for command in _COMMANDS:
+        _remove(command, "filter", lambda rule: rule[1].startswith("CNI-ISOLATION-") and bridge in rule)
+
+
+def _remove(command: str, table: str, is_wanted: Callable[[list[str]], bool]) -> None:
+    rules = _rules(command, table) or []
+    wanted = [rule for rule in rules if is_wanted(rule)]
+    for rule in wanted:
+        _run(command, "-w", "-t", table, "-D", *rule[1:])
+    # A chain of CNI's that only these rules led to is a container's own.
+    kept = {target for rule in rules if rule not in wanted for target in rule[-1:]}
+    for chain in {rule[-1] for rule in wanted if rule[-1].startswith("CNI-") and rule[-2] == "-j"} - kept:
+        _run(command, "-w", "-t", table, "-F", chain)
+        _run(command, "-w", "-t", table, "-X", chain)
+
+
+def _is_of(owner: str, rule: list[str]) -> bool:
+    return any(f'id: "{owner}"' in word for word in rule)
+
+
+def _rules(command: str, table: str) -> list[list[str]] | None:
+    """Every rule as words (``-A CHAIN ...``), or None where there is no such command or table."""
+    from shlex import split
+    from subprocess import run
+
+    try:
+        done = run([_tool(command), "-w", "-t", table, "-S"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    if done.returncode != 0:
+        return None
+    return [split(line) for line in done.stdout.splitlines() if line.startswith("-A ")]
+
+
+def _run(command: str, *arguments: str) -> None:
+    from subprocess import run
+
+    done = run([_tool(command), *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PyctlError(f"{command} {' '.join(arguments)}: {done.stderr.strip()}")
+
+
+def _tool(command: str) -> str:
+    from shutil import which
+
+    return which(command, path=_PATH) or command
