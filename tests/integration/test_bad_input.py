@@ -12,7 +12,6 @@ pytestmark = pytest.mark.integration
 # What is given before the image, and what must be said about it. The exit code of all of them is 125.
 REFUSED_BY_RUN = {
     "--bogus": "unknown flag: --bogus",
-    "-d -a stdout": "conflicting options: cannot specify both --attach and --detach",
     "--rm --restart always": "conflicting options: cannot specify both --restart and --rm",
     "--restart sometimes": "invalid restart policy",
     "--restart on-failure:x": "maximum retry count must be an integer",
@@ -26,6 +25,7 @@ REFUSED_BY_RUN = {
     "--mount type=bind,source=/tmp": "target is required",
     "--tmpfs relative": "'relative' mount path must be absolute",
     "--volumes-from nobody": "No such container: nobody",
+    "-p ": "No port specified: <empty>",
     "-p abc:80": "invalid hostPort: abc",
     "-p 70000:80": "invalid hostPort: 70000",
     "-p 80/foo": "invalid proto: foo",
@@ -125,6 +125,16 @@ def test_every_command_names_what_it_does_not_find(said: Any) -> None:
         if code != 1 or words not in stderr.splitlines()[0]:
             wrong.append(f"{command}: {code} {stderr!r}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_what_docker_refuses_before_its_engine_hears_of_it_has_exit_status_1(said: Any, busybox: str) -> None:
+    assert said("run", "-d", "-a", "stdout", busybox, "true") == (1, "pyctl: Conflicting options: -a and -d\n")
+    assert said("inspect", "--type", "foo", "nosuch") == (1, 'pyctl: "foo" is not a valid value for --type\n')
+
+
+def test_ports_that_cannot_be_published_are_not_passed_over_in_silence(said: Any, busybox: str) -> None:
+    code, stderr = said("run", "--rm", "--network", "host", "-p", "80:80", busybox, "true")
+    assert (code, stderr) == (0, "WARNING: Published ports are discarded when using host network mode\n")
 
 
 def test_a_name_with_a_space_is_refused(said: Any, busybox: str) -> None:

@@ -48,6 +48,12 @@ def test_a_published_port_serves_and_is_shown_by_port(pyctl: Any, start: Callabl
     assert pyctl("port", container_id).out == "80/tcp -> 0.0.0.0:18080"
 
 
+def test_the_long_form_of_a_port_is_one_port_in_spite_of_its_commas(pyctl: Any, start: Callable[..., str]) -> None:
+    container_id = start("-p", "published=18086,target=80,protocol=tcp")
+    assert _get("127.0.0.1", 18086) == "served"
+    assert pyctl("port", container_id).out == "80/tcp -> 0.0.0.0:18086"
+
+
 def test_an_automatic_port_is_shown_and_serves(pyctl: Any, start: Callable[..., str]) -> None:
     container_id = start("-p", "127.0.0.1::80")
     address, _, port = pyctl("port", container_id, "80").out.rpartition(":")

@@ -127,7 +127,7 @@ class CreateOptions(Options):
     platform: str = flag("--platform", default="", help="Platform OS/ARCH[/VARIANT]")
     privileged: bool = flag("--privileged", help="Extended privileges")
     publish: tuple[str, ...] = flag(
-        "-p", "--publish", default=(), kind="csv", help="Publish [IP:][HOSTPORT:]CPORT[/PROTO], ranges allowed"
+        "-p", "--publish", default=(), kind="list", help="Publish [IP:][HOSTPORT:]CPORT[/PROTO], ranges allowed"
     )
     publish_all: bool = flag("-P", "--publish-all", help="Publish all exposed ports to free host ports")
     pull: str = flag("--pull", default="missing", choices=("always", "missing", "never"), help="Image pull policy")

@@ -48,8 +48,6 @@ def check_options(options: ContainerOptions) -> None:
 
     check(options)
     _check_platform(options.platform)
-    if options.detach and options.attach:
-        raise InvalidArgumentError("conflicting options: cannot specify both --attach and --detach", exit_code=125)
     if options.stop_signal:
         from pyctl.ops.signals import parse_signal
 
@@ -132,7 +130,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
         hostname=hostname,
         domainname=options.domainname,
         endpoints=endpoints,
-        ports=_ports(options, image, kind),
+        ports=_ports(session, options, image, kind),
         extra_hosts=tuple(_extra_host(session, text) for text in options.add_host),
         terminal=options.tty,
         open_stdin=options.interactive,
@@ -226,13 +224,15 @@ def _hostname(session: Session, options: ContainerOptions, container_id: str, fi
     return container_id[:12]
 
 
-def _ports(options: ContainerOptions, image: LoadedImage, kind: str) -> tuple[PortMapping, ...]:
+def _ports(session: Session, options: ContainerOptions, image: LoadedImage, kind: str) -> tuple[PortMapping, ...]:
     from pyctl.spec.ports import parse_expose, parse_published, publish_all
 
     published = parse_published(options.publish)
     exposed = (*image.exposed_ports, *(key for text in options.expose for key in parse_expose(text)))
     if options.publish_all:
         published = publish_all(exposed, published)
+    if published and kind == "host":
+        session.notices.append("WARNING: Published ports are discarded when using host network mode")
     if kind in ("host", "none", "ns"):
         return ()  # as Docker: nothing to publish, with a warning for host
     return published

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pyctl.ops.choosing_streams import attach_choice, choose_streams, new_foreground, opener
 from pyctl.ops.networking import plan_networks, spec_namespace
 from pyctl.ops.starting import start_steps
-from pyctl_hookspecs.errors import ConflictError, PyctlError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -101,6 +101,8 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
         from pyctl.ops.streams import check_terminal
 
         check_terminal(tty=True, interactive=True)  # Docker's exit code here is 1, not the engine's 125
+    if options.detach and options.attach:
+        raise InvalidArgumentError("Conflicting options: -a and -d")  # and here
     with _engine_errors():
         return _run(session, options, progress)
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from pyctl.ops.settings import Settings
 
-_TYPES = ("container", "image", "network", "volume")
-
 
 class ContainerInspectOptions(Options):
     format: str = flag("-f", "--format", default="", help='Format output: "json" or a Go template')
@@ -21,7 +19,8 @@ class ContainerInspectOptions(Options):
 
 
 class InspectOptions(ContainerInspectOptions):
-    type: str = flag("--type", default="", choices=("", *_TYPES), help="Only inspect objects of the given type")
+    # Checked by the operation: a wrong one is Docker's exit status 1, not a flag's 125.
+    type: str = flag("--type", default="", help="Only inspect objects of the given type")
 
 
 class ImageInspectOptions(Options):
