@@ -9,15 +9,10 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
-
     from pyctl.lifecycle.steps import Step
     from pyctl.ops.session import Session
     from pyctl.state.conflists import Network
-    from pyctl_hookspecs.setup_network import NetworkIntent, NetworkRequest
-
-_DRAFT = "network.conflist"
+    from pyctl_hookspecs.setup_network import NetworkRequest
 
 
 def probe(session: Session, network: Network) -> None:
@@ -46,82 +41,92 @@ def probe(session: Session, network: Network) -> None:
 
 def undo_draft(session: Session, token: str) -> None:
     """Take away what the network as a whole has on this host, unless it was created after all."""
+    from pyctl.ops.network_remove import take_down
     from pyctl.state import conflists
 
     probe_id, _, name = token.partition("/")
-    draft = f"{session.paths.state_dir(probe_id)}/{_DRAFT}"
-    try:
-        with open(draft) as file:
-            conflist = file.read()
-    except FileNotFoundError:
+    text = _draft(session, probe_id)
+    if not text:
         return  # killed before anything was connected
     if not os.path.exists(conflists.conflist_path(session.settings.cni_netconfpath, session.namespace, name)):
         import json
 
-        from pyctl.ops.network_remove import take_down
+        take_down(session, conflists.from_config(json.loads(text), ""))
+    os.unlink(_draft_path(session, probe_id))
 
-        take_down(session, conflists.from_config(json.loads(conflist), draft))
-    os.unlink(draft)
+
+def undo_connection(session: Session, token: str) -> None:
+    """Pull the interface out at once: a namespace dies in its own time, and a bridge with a port on it is in use."""
+    from pyctl.state import netns
+
+    probe_id, driver, name, undo_token = token.split("/", 3)
+    request = _request(session, probe_id, name, _draft(session, probe_id))
+    if netns.is_pinned(request.netns_path) and session.hooks.has_hook("network", driver, "detach_network"):
+        session.hooks.detach_network(driver, request, undo_token, session.host)
+    session.hooks.cleanup("network", driver, undo_token, session.host)
 
 
 def _steps(session: Session, network: Network, probe_id: str) -> tuple[Step, ...]:
     from pyctl.lifecycle.steps import Step
     from pyctl.state import netns
+
+    request = _request(session, probe_id, network.name, network.conflist)
+    intent = session.hooks.plan_network(network.driver, request, session.host)
+    draft = Step(
+        name="draft",
+        says=f"note the configuration of network {network.name}",
+        provider="core/network-draft",
+        undo_token=f"{probe_id}/{network.name}",
+        do=lambda _: _write(_draft_path(session, probe_id), network.conflist),
+    )
+    if intent.namespace != "pinned":
+        return (draft,)  # this driver connects running tasks only
+    pin = Step(
+        name="netns",
+        says=f"pin a network namespace at {request.netns_path}",
+        provider="core/netns",
+        undo_token=request.netns_path,
+        do=lambda _: netns.create(request.netns_path),
+    )
+    connect = Step(
+        name="network-0",
+        says=intent.says,
+        provider="core/network-trial",
+        undo_token=f"{probe_id}/{network.driver}/{network.name}/{intent.undo_token}",
+        late=intent.late,
+        needs=("draft", "netns"),
+        do=lambda _: session.hooks.setup_network(network.driver, request, intent.undo_token, session.host),
+    )
+    return (draft, pin, connect)
+
+
+def _request(session: Session, probe_id: str, name: str, conflist: str) -> NetworkRequest:
     from pyctl_hookspecs.setup_network import NetworkRequest
 
-    netns_path = session.paths.netns(probe_id)
-    request = NetworkRequest(
+    return NetworkRequest(
         container_id=probe_id,
         container_name="",
         namespace=session.namespace,
-        network=network.name,
+        network=name,
         interface="eth0",
-        netns_path=netns_path,
-        conflist=network.conflist,
+        netns_path=session.paths.netns(probe_id),
+        conflist=conflist,
     )
-    intent = session.hooks.plan_network(network.driver, request, session.host)
-    draft = f"{session.paths.state_dir(probe_id)}/{_DRAFT}"
-    steps = [
-        Step(
-            name="draft",
-            says=f"note the configuration of network {network.name}",
-            provider="core/network-draft",
-            undo_token=f"{probe_id}/{network.name}",
-            do=lambda _: _write(draft, network.conflist),
-        )
-    ]
-    if intent.namespace != "pinned":
-        return tuple(steps)  # this driver connects running tasks only
-    steps.append(
-        Step(
-            name="netns",
-            says=f"pin a network namespace at {netns_path}",
-            provider="core/netns",
-            undo_token=netns_path,
-            do=lambda _: netns.create(netns_path),
-        )
-    )
-    steps.append(
-        Step(
-            name="network-0",
-            says=intent.says,
-            provider=f"network/{network.driver}",
-            undo_token=intent.undo_token,
-            late=intent.late,
-            needs=("draft", "netns"),
-            do=_connect(session, network.driver, request, intent),
-        )
-    )
-    return tuple(steps)
 
 
-def _connect(
-    session: Session, driver: str, request: NetworkRequest, intent: NetworkIntent
-) -> Callable[[Mapping[str, Any]], object]:
-    return lambda _: session.hooks.setup_network(driver, request, intent.undo_token, session.host)
+def _draft_path(session: Session, probe_id: str) -> str:
+    return f"{session.paths.state_dir(probe_id)}/network.conflist"
+
+
+def _draft(session: Session, probe_id: str) -> str:
+    try:
+        with open(_draft_path(session, probe_id)) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def _write(path: str, text: str) -> None:
     from pyctl.state.locks import write_atomic
 
-    write_atomic(path, text)
+    write_atomic(path, text, durable=False)  # after a reboot there is nothing on the host to take away

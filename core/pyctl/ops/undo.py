@@ -85,6 +85,12 @@ def _network_draft(session: Session, token: str) -> None:
     undo_draft(session, token)
 
 
+def _network_trial(session: Session, token: str) -> None:
+    from pyctl.ops.network_probe import undo_connection
+
+    undo_connection(session, token)
+
+
 def _fifos(_session: Session, directory: str) -> None:
     from pyctl.ops.streams import remove_fifos
 
@@ -137,6 +143,7 @@ _CORE: dict[str, Callable[[Session, str], None]] = {
     "name": _name,
     "netns": _netns,
     "network-draft": _network_draft,
+    "network-trial": _network_trial,
     "none": _nothing,
     "peers": _peers,
     "shm": _shm,
