@@ -179,8 +179,8 @@ def reverse_address(name: str) -> bytes | None:
     labels = name.split(".")
     try:
         if labels[-2:] == ["in-addr", "arpa"] and len(labels) == 6:
-            return bytes(int(label) for label in reversed(labels[:4]) if label.isdecimal())[:4] or None
-        if labels[-2:] == ["ip6", "arpa"] and len(labels) == 34:
+            return bytes(int(label) for label in reversed(labels[:4]))
+        if labels[-2:] == ["ip6", "arpa"] and len(labels) == 34 and all(len(label) == 1 for label in labels[:32]):
             return bytes.fromhex("".join(reversed(labels[:32])))
     except ValueError:
         return None

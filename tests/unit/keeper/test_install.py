@@ -87,7 +87,7 @@ def test_a_keeper_that_ends_leaves_no_socket(keeper: Keeper) -> None:
 def test_the_copy_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
     code_dir = install.code_dir(str(tmp_path))
     check = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import pyctl_keeper.server, pyctl_keeper.logbin\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import pyctl_keeper.server, pyctl_keeper.dns, pyctl_keeper.logbin\n"
         "strange = [n for n in sys.modules if n.split('.')[0] not in {*sys.stdlib_module_names, 'pyctl_keeper', '__main__'}]\n"
         "assert not strange, strange\n"
         "heavy = {'socket', 'subprocess', 'ctypes', 'typing', 'asyncio', 'logging', 'pathlib'} & set(sys.modules)\n"
