@@ -124,6 +124,14 @@ class ImageStore:
         credentials: Callable[[str], tuple[str, str]],
         progress: Callable[[PullProgress], None],
     ) -> Descriptor:
+        hint = "the provider that can is called registry (configuration: [image] provider)"
+        if plain_http or hosts_dir:
+            version = self._client.version()[0]
+            if version.startswith("1.7"):  # it knows neither field of the request, and would ask the registry itself by https
+                message = (
+                    f"containerd {version} cannot pull by itself over plain http or as hosts.toml says, only 2.0 and later can"
+                )
+                raise UnsupportedError(message, hint=hint)
         try:
             self._client.transfer(
                 name,
@@ -135,7 +143,6 @@ class ImageStore:
                 progress=progress,
             )
         except UnsupportedError as error:
-            hint = "the provider that can is called registry (configuration: [image] provider)"
             raise UnsupportedError("this containerd cannot pull by itself, only 1.7 and later can", hint=hint) from error
         return self._client.images.get(name).target
 

@@ -40,22 +40,31 @@ def endpoints(domain: str, hosts_dirs: tuple[str, ...], *, insecure: bool = Fals
     """
     import os
 
-    for directory in hosts_dirs:
-        for name in _directory_names(domain):
-            folder = os.path.join(directory, name)
-            if not os.path.isdir(folder):
-                continue
-            file = os.path.join(folder, "hosts.toml")
-            if os.path.isfile(file):
-                return _from_toml(domain, file, insecure=insecure)
-            return (_with_docker_certs(_default(domain, insecure=insecure), folder),)
-    return (_default(domain, insecure=insecure),)
+    folder = next((folder for directory in hosts_dirs for folder in _folders(domain, directory)), "")
+    if not folder:
+        return (_default(domain, insecure=insecure),)
+    file = os.path.join(folder, "hosts.toml")
+    if os.path.isfile(file):
+        return _from_toml(domain, file, insecure=insecure)
+    return (_with_docker_certs(_default(domain, insecure=insecure), folder),)
+
+
+def is_configured(domain: str, hosts_dir: str) -> bool:
+    """Does this directory say anything about ``domain``?"""
+    return bool(_folders(domain, hosts_dir))
 
 
 def is_loopback(host: str) -> bool:
     """Does ``host[:port]`` mean this machine? Only there is plain http no risk."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name == "localhost" or name.endswith(".localhost") or name.startswith("127.") or name == "::1"
+
+
+def _folders(domain: str, hosts_dir: str) -> list[str]:
+    import os
+
+    folders = [os.path.join(hosts_dir, name) for name in _directory_names(domain)]
+    return [folder for folder in folders if os.path.isdir(folder)]
 
 
 def _directory_names(domain: str) -> list[str]:

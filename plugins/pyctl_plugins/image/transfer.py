@@ -48,8 +48,6 @@ def cleanup(undo_token: str) -> None:
 
 
 def _pull(request: ImageRequest, reference: Reference, wanted: tuple[str, ...], host: Host) -> Descriptor:
-    import os
-
     from pyctl_plugins.image import _auth, _hosts
 
     def credentials(name: str) -> tuple[str, str]:
@@ -62,8 +60,8 @@ def _pull(request: ImageRequest, reference: Reference, wanted: tuple[str, ...], 
         if request.progress is not None:
             request.progress(event)
 
-    # Only one directory can be told; the first that is there.
-    hosts_dir = next((directory for directory in request.hosts_dirs if os.path.isdir(directory)), "")
+    # Only one directory can be told; the first that has something about this registry.
+    hosts_dir = next((directory for directory in request.hosts_dirs if _hosts.is_configured(reference.domain, directory)), "")
     plain_http = request.insecure_registry or _hosts.is_loopback(reference.domain)
     for snapshotter in (request.snapshotter if request.unpack else "", ""):
         try:

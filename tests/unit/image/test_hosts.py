@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyctl_hookspecs import InvalidArgumentError
-from pyctl_plugins.image._hosts import Endpoint, endpoints, is_loopback
+from pyctl_plugins.image._hosts import Endpoint, endpoints, is_configured, is_loopback
 
 
 def write(folder: Path, name: str, text: str, file: str = "hosts.toml") -> tuple[str, ...]:
@@ -65,6 +65,11 @@ def test_the_registry_itself_is_asked_last_when_no_server_is_named(tmp_path: Pat
 @pytest.mark.parametrize("directory", ["r.example:5000", "r.example_5000_", "_default"])
 def test_a_port_may_be_spelled_without_a_colon_and_there_is_a_default(tmp_path: Path, directory: str) -> None:
     assert endpoints("r.example:5000", write(tmp_path, directory, 'server = "https://up.example"'))[0].host == "up.example"
+
+
+def test_a_directory_that_says_nothing_of_a_registry_is_told_from_one_that_does(tmp_path: Path) -> None:
+    (folder,) = write(tmp_path, "r.example_5000_", "")
+    assert (is_configured("r.example:5000", folder), is_configured("r.example", folder)) == (True, False)
 
 
 def test_certificates_are_found_beside_the_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pyctl.containerd.errors import AlreadyExistsError
 from pyctl.containerd.records import Container, ContentInfo, Image, SnapshotUsage, TaskStatus
 from pyctl.ops import archive, archive_save, image_cache, image_listing, image_removal, images
 from pyctl.ops.image_store import ImageStore, chain_id
-from pyctl_hookspecs import ConflictError, Descriptor, InvalidArgumentError, NotFoundError, PyctlError
+from pyctl_hookspecs import ConflictError, Descriptor, InvalidArgumentError, NotFoundError, PyctlError, UnsupportedError
 from pyctl_hookspecs.platforms import host_platform
 
 if TYPE_CHECKING:
@@ -259,6 +260,25 @@ def test_a_manifest_with_too_few_layers_is_refused(world: World) -> None:
     world.client.diffs[config.layers[0].digest] = config.diff_ids[0]
     with pytest.raises(PyctlError, match="names 2 layers, the manifest has 1"):
         world.store.unpack("overlayfs", config.config_digest, config.layers[:1])
+
+
+@pytest.mark.parametrize(("version", "is_refused"), [("1.7.24~ds1", True), ("2.1.9", False)])
+def test_what_containerd_1_7_would_ignore_while_pulling_is_refused(world: World, version: str, is_refused: bool) -> None:
+    asked: list[str] = []
+    image = world.add("docker.io/library/x:1")
+    world.client.version = lambda: (version, "")  # type: ignore[attr-defined]
+    world.client.transfer = lambda name, **_: asked.append(name)  # type: ignore[attr-defined]
+    for plain_http, hosts_dir in ((True, ""), (False, "/etc/containerd/certs.d")):
+        pull = partial(
+            world.store.server_pull, image.name, platforms=(), snapshotter="", hosts_dir=hosts_dir, plain_http=plain_http,
+            credentials=lambda _: ("", ""), progress=lambda _: None,
+        )  # fmt: skip
+        if is_refused:
+            with pytest.raises(UnsupportedError, match=rf"containerd {version} cannot pull by itself"):
+                pull()
+        else:
+            assert pull() == image.target
+    assert bool(asked) is not is_refused
 
 
 def test_the_last_name_takes_the_image_with_it(world: World) -> None:
