@@ -6,179 +6,27 @@ and firewalls are used without touching the machine's. Nothing here needs contai
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.integration.network_world import FAR, HOST, Box, World, is_dropped, playing_host, seen_from, sh, web
 
 from pyctl.state import netns
-from pyctl.state.networks import default_config
-from pyctl_hookspecs import NetworkAttachment, NetworkRequest, PortMapping
-from pyctl_hookspecs.testing.network import FakeHost
-from pyctl_plugins.network import _nft, _rtnetlink, bridge
+from pyctl_hookspecs import PortMapping
+from pyctl_plugins.network import _layout, _nft
 
 pytestmark = pytest.mark.integration
-
-HOST, FAR = "203.0.113.1", "203.0.113.2"
-DROPPED_S = 0.4  # how long nothing must come through for a packet to count as dropped
-_CLONE_NEWNET = 0x40000000
-
-
-def sh(command: str) -> str:
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
-
-
-class Box:
-    """A container, as far as its network goes."""
-
-    def __init__(self, path: str, request: NetworkRequest | None = None, attachment: NetworkAttachment | None = None) -> None:
-        self.path, self.request, self.attachment = path, request, attachment
-        self._fd = os.open(path, os.O_RDONLY)
-
-    @property
-    def address(self) -> str:
-        assert self.attachment is not None
-        return self.attachment.addresses[0].partition("/")[0]
-
-    def port(self, index: int = 0) -> int:
-        assert self.attachment is not None
-        return self.attachment.ports[index].host_port
-
-    def dial(self, kind: socket.SocketKind = socket.SOCK_STREAM, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
-        made: socket.socket = _rtnetlink.in_namespace(self._fd, lambda: socket.socket(family, kind))
-        made.settimeout(5)
-        return made
-
-    def listen(self, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        server = self.dial(kind)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("0.0.0.0", port))
-        if kind == socket.SOCK_STREAM:
-            server.listen(8)
-        return server
-
-    def sh(self, command: str) -> str:
-        return sh(f"nsenter --net={self.path} {command}")
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-
-class World:
-    """The host with its containers, and the outside."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.host = FakeHost(str(directory))
-        self._boxes: list[Box] = []
-        self.far = self._far()
-
-    def _far(self) -> Box:
-        path = f"{self.directory}/run/netns/far"
-        netns.create(path)
-        far = Box(path)
-        sh(f"ip link add far0 type veth peer name eth0 netns {path}")
-        sh(f"ip addr add {HOST}/24 dev far0 && ip link set far0 up")
-        far.sh(f"ip addr add {FAR}/24 dev eth0")
-        far.sh("ip link set eth0 up")
-        far.sh(f"ip route add 10.0.0.0/8 via {HOST}")
-        return far
-
-    def network(self, name: str, gateway: str) -> str:
-        config = default_config(gateway)
-        config["name"] = name
-        config["plugins"][0]["bridge"] = f"br-{name}"
-        config["plugins"][0]["ipam"]["dataDir"] = f"{self.directory}/leases"
-        return json.dumps(config)
-
-    def box(
-        self, number: int, *ports: PortMapping, network: str = "one", gateway: str = "10.71.0.1/24", conflist: str = ""
-    ) -> Box:
-        container_id = f"{number:x}" * 64
-        path = f"{self.directory}/run/netns/{container_id}"
-        request = NetworkRequest(
-            container_id=container_id,
-            container_name=f"c{number}",
-            namespace=self.host.namespace,
-            network=network,
-            interface="eth0",
-            netns_path=path,
-            conflist=conflist or self.network(network, gateway),
-            ports=ports,
-        )
-        netns.create(path)
-        token = bridge.plan_network(request).undo_token
-        box = Box(path, request, bridge.setup_network(request, token, self.host))  # type: ignore[arg-type]
-        self._boxes.append(box)
-        return box
-
-    def remove(self, box: Box) -> None:
-        assert box.request is not None
-        self._boxes.remove(box)
-        bridge.cleanup(bridge.plan_network(box.request).undo_token, self.host)  # type: ignore[arg-type]
-        netns.release(box.path)
-        box.close()
-
-    def here(self, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        made = socket.socket(socket.AF_INET, kind)
-        made.settimeout(5)
-        return made
-
-    def close(self) -> None:
-        for box in list(self._boxes):
-            self.remove(box)
-        netns.release(self.far.path)
-        self.far.close()
-        self.host.close()
-        subprocess.run(["umount", f"{self.directory}/run/netns"], check=True)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    assert libc.unshare(_CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    try:
-        sh("ip link set lo up")
-        made = World(tmp_path)
-        try:
-            yield made
-        finally:
-            made.close()
-    finally:
-        assert libc.setns(home, _CLONE_NEWNET) == 0
-        os.close(home)
-
-
-def seen_from(client: socket.socket, address: str, port: int, server: socket.socket) -> str:
-    """Connect, and return the address under which the server sees the client."""
-    with client, server:
-        client.connect((address, port))
-        connection, peer = server.accept()
-        connection.close()
-        return str(peer[0])
-
-
-def is_dropped(client: socket.socket, address: str, port: int) -> bool:
-    client.settimeout(DROPPED_S)
-    with client:
-        try:
-            client.connect((address, port))
-        except TimeoutError:
-            return True
-        return False
-
-
-def web(host_port: int = 8080, **fields: Any) -> PortMapping:
-    return PortMapping(container_port=80, host_port=host_port, **fields)
+    with playing_host(tmp_path) as world:
+        yield world
 
 
 def test_a_published_port_answers_on_loopback_and_on_the_hosts_address(world: World) -> None:
@@ -231,7 +79,7 @@ def test_what_is_not_published_is_closed_to_the_outside(world: World) -> None:
 
 
 def test_networks_are_closed_to_each_other_but_for_published_ports(world: World) -> None:
-    one, two = world.box(1, web()), world.box(2, network="two", gateway="10.72.0.1/24")
+    one, two = world.box(1, web()), world.box(2, conflist=world.network("two", "10.72.0.1/24"))
     with one.listen(81):
         assert is_dropped(two.dial(), one.address, 81)
     seen_from(two.dial(), HOST, 8080, one.listen(80))
@@ -319,7 +167,6 @@ def test_a_table_of_another_version_is_replaced(world: World) -> None:
 def test_cni_binaries_and_pyctl_share_a_network(world: World) -> None:
     directory = next(path for path in ("/usr/lib/cni", "/opt/cni/bin") if os.path.exists(f"{path}/bridge"))
     mine = world.box(1, web())
-    assert mine.request is not None
     config = json.loads(mine.request.conflist)
     plugin = {**config["plugins"][0], "name": "one", "cniVersion": "0.4.0"}
     path = f"{world.directory}/run/netns/theirs"
@@ -360,30 +207,12 @@ def test_twenty_ports_are_one_transaction(world: World) -> None:
     seen_from(world.here(), "127.0.0.1", 8019, box.listen(99))
 
 
-def test_ipv6_is_published_and_reached(world: World) -> None:
-    sh("sysctl -qw net.ipv6.conf.far0.accept_dad=0 && ip addr add fd01::1/64 dev far0 nodad")
-    world.far.sh("ip addr add fd01::2/64 dev eth0 nodad")
-    config = json.loads(world.network("six", "10.73.0.1/24"))
-    ipam = config["plugins"][0]["ipam"]
-    ipam["ranges"].append([{"subnet": "fd73::/64", "gateway": "fd73::1"}])
-    ipam["routes"].append({"dst": "::/0"})
-    box = world.box(1, web(host_ip="::"), conflist=json.dumps(config))
-    client, server = world.far.dial(family=socket.AF_INET6), box.dial(family=socket.AF_INET6)
-    server.bind(("::", 80))
-    server.listen()
-    assert seen_from(client, "fd01::1", 8080, server) == "fd01::2"
-    client, server = box.dial(family=socket.AF_INET6), world.far.dial(family=socket.AF_INET6)
-    server.bind(("::", 99))
-    server.listen()
-    assert seen_from(client, "fd01::2", 99, server) == "fd01::1"
-
-
 def test_nothing_is_left_but_the_bridge_and_the_table(world: World) -> None:
     boxes = [world.box(n, web(8000 + n), PortMapping(container_port=53, protocol="udp", host_ip="127.0.0.1")) for n in (1, 2)]
     for box in boxes:
         world.remove(box)
     table = _nft.Table(world.host.runtime_dir)
-    assert [name for name in ("ports4", "bound4") if table._elements(name, b"")] == []
+    assert [name for name in _layout.MAPS if table._elements(name, b"")] == []
     table.close()
     assert [name for name in os.listdir(f"{world.host.runtime_dir}/ports") if name != ".lock"] == []
     assert sorted(os.listdir(f"{world.directory}/leases/one")) == ["last_reserved_ip.0", "lock"]

@@ -61,10 +61,15 @@ class FakeHost:
         sockets: list[socket.socket] = []
         answer = []
         for address, number, protocol in json.loads(payload["ports"]):
-            one = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, _KINDS[protocol])
+            if protocol == "sctp":  # few kernels have it
+                answer.append([address, number or 49152, protocol])
+                continue
+            one = socket.socket(socket.AF_INET if "." in address else socket.AF_INET6, _KINDS[protocol])
             sockets.append(one)
             try:
-                one.bind((address, number))
+                if one.family == socket.AF_INET6:
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(address))
+                one.bind((address or "::", number))
                 if protocol == "tcp":
                     one.listen(1)
             except OSError as error:
