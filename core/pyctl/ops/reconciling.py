@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from pyctl.lifecycle.journal import open_locked
 from pyctl.ops.ending import state_of
+from pyctl_hookspecs.errors import PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,13 +47,21 @@ def pending(session: Session, container_id: str) -> Iterator[None]:
 def undo_abandoned(session: Session) -> list[str]:
     """Undo every noted plan whose owner is gone; returns one line for each.
 
-    Raises:
-        BaseExceptionGroup: what could not be undone; the note stays.
+    What cannot be undone is said and stays noted: it is no reason to refuse what has nothing to do with it.
     """
     lines: list[str] = []
     for container_id in noted(session):
-        lines += undo_container(session, container_id)
+        try:
+            lines += undo_container(session, container_id)
+        except (PyctlError, OSError, ExceptionGroup) as error:
+            session.notices += [f"WARNING: leftovers of {container_id[:12]} are still there: {one}" for one in _members(error)]
     return lines
+
+
+def _members(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [member for one in error.exceptions for member in _members(one)]
 
 
 def noted(session: Session) -> list[str]:

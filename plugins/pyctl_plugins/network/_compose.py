@@ -148,6 +148,7 @@ def _range_set(one: NetworkSubnet) -> list[dict[str, Any]]:
 def _dhcp(definition: NetworkDefinition) -> dict[str, Any]:
     """Each option is JSON: ``type`` (provide or request), ``value``, ``fromArg``, ``skipDefault``."""
     import json
+    import os
 
     provide, request = [_DHCP_HOST_NAME], []
     for key, value in definition.ipam_options:
@@ -162,6 +163,9 @@ def _dhcp(definition: NetworkDefinition) -> dict[str, Any]:
             request.append({"skipDefault": bool(fields.get("skipDefault")), "option": key})
         else:
             raise InvalidArgumentError(f'invalid IPAM option {key}: type must be "provide" or "request"')
+    if not os.path.exists(_DHCP_SOCKET):
+        # The plug-in would say so too, but then refuse to disconnect as well.
+        raise ConflictError(f"the DHCP plug-in's daemon does not run: no {_DHCP_SOCKET}", hint="start it with: dhcp daemon")
     found: dict[str, Any] = {"type": "dhcp", "daemonSocketPath": _DHCP_SOCKET, "provide": provide}
     if request:
         found["request"] = request

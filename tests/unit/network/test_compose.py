@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pyctl_hookspecs import ConflictError, InvalidArgumentError, NetworkDefinition, NetworkSubnet
+from pyctl_plugins.network import _compose
 from pyctl_plugins.network._compose import bridge_chain
 
 PLAIN = NetworkSubnet(subnet="10.4.1.0/24", gateway="10.4.1.1")
@@ -136,17 +138,31 @@ def test_every_address_reserved() -> None:
         ranges(NetworkSubnet(subnet="10.4.1.0/30", gateway="10.4.1.1", aux_addresses=(("a", "10.4.1.2"),)))
 
 
-def test_dhcp_sends_the_host_name_and_what_was_asked_for() -> None:
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    path = tmp_path / "dhcp.sock"
+    path.touch()
+    monkeypatch.setattr(_compose, "_DHCP_SOCKET", str(path))
+    return str(path)
+
+
+def test_dhcp_sends_the_host_name_and_what_was_asked_for(daemon: str) -> None:
     options = (("60", '{"type": "provide", "value": "pyctl"}'), ("3", '{"type": "request", "skipDefault": true}'))
     assert chain(ipam_driver="dhcp", ipam_options=options)[0]["ipam"] == {
         "type": "dhcp",
-        "daemonSocketPath": "/run/cni/dhcp.sock",
+        "daemonSocketPath": daemon,
         "provide": [
             {"option": "host-name", "value": "", "fromArg": "NERDCTL_CNI_DHCP_HOSTNAME"},
             {"option": "60", "value": "pyctl", "fromArg": ""},
         ],
         "request": [{"skipDefault": True, "option": "3"}],
     }
+
+
+def test_dhcp_needs_its_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_compose, "_DHCP_SOCKET", f"{tmp_path}/nowhere")
+    with pytest.raises(ConflictError, match="daemon does not run"):
+        chain(ipam_driver="dhcp")
 
 
 @pytest.mark.parametrize("value", ["x", "{}", '{"type": "wish"}'])

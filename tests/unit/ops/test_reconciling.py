@@ -11,9 +11,11 @@ import pytest
 
 from pyctl.lifecycle.journal import Journal
 from pyctl.lifecycle.steps import Step
+from pyctl.ops import reconciling
 from pyctl.ops.reconciling import pending, undo_abandoned
 from pyctl.state.names import NameStore
 from pyctl.state.paths import StatePaths
+from pyctl_hookspecs import PyctlError
 
 
 @pytest.fixture
@@ -42,6 +44,22 @@ def test_what_a_killed_command_left_is_undone_and_its_note_goes(session: Any) ->
     assert undo_abandoned(session) == ["undid the interrupted creation of container c1"]
     assert not os.path.exists(session.paths.state_dir("c1"))
     assert undo_abandoned(session) == []
+
+
+def test_what_cannot_be_undone_is_said_and_stops_nobody(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_session: Any, container_id: str) -> list[str]:
+        raise ExceptionGroup("no", [PyctlError("the plug-in's words"), OSError(28, "full")])
+
+    monkeypatch.setattr(reconciling, "undo_container", fail)
+    session.notices = []
+    pid = os.fork()
+    if pid == 0:
+        with pending(session, "c1"):
+            os._exit(9)
+    os.waitpid(pid, 0)
+    assert undo_abandoned(session) == []
+    assert session.notices[0] == "WARNING: leftovers of c1 are still there: the plug-in's words"
+    assert len(session.notices) == 2
 
 
 def test_a_finished_plan_leaves_no_note(session: Any) -> None:
