@@ -153,9 +153,14 @@ def _block_device(one: Mapping[str, Any]) -> str:
 
 
 def _network_mode(facts: ContainerFacts) -> str:
+    """The first network it was made with, whatever it was connected to later."""
     from pyctl.ops.listing import network_names
+    from pyctl.spec.endpoints import endpoints_of
 
-    return next(iter(network_names(facts.labels)), "none")
+    now = next(iter(network_names(facts.labels)), "none")
+    if facts.options is None or now.startswith("container:"):
+        return now
+    return endpoints_of(facts.options)[0].network
 
 
 def _port_bindings(facts: ContainerFacts) -> dict[str, list[dict[str, str]]]:
