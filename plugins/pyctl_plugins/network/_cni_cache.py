@@ -21,7 +21,8 @@ _KIND = "cniCacheV1"
 class Cached(Record):
     """One attachment. ``owner`` is CNI's container ID (``<namespace>-<id>``); ``config`` the list's JSON text.
 
-    ``result`` is the last plug-in's, in the list's version; empty until all of them have run.
+    ``result`` is the last plug-in's, in the list's version; empty until all of them have run. ``refused`` is the
+    position of the plug-in that refused to connect, -1 when none did: it and those after it have nothing to undo.
     """
 
     network: str
@@ -32,6 +33,7 @@ class Cached(Record):
     arguments: tuple[tuple[str, str], ...] = ()
     capabilities: Mapping[str, Any]
     result: Mapping[str, Any]
+    refused: int = -1
 
 
 def write(cached: Cached) -> None:
@@ -49,6 +51,7 @@ def write(cached: Cached) -> None:
         "cniArgs": [list(pair) for pair in cached.arguments],
         "capabilityArgs": dict(cached.capabilities),
         "result": dict(cached.result),
+        "pyctl.refused": cached.refused + 1,  # libcni passes over what it does not know
     }
     needed = ("kind", "containerId", "config", "ifName", "networkName")  # libcni leaves the rest out when it is empty
     text = json.dumps({key: value for key, value in content.items() if value or key in needed})
@@ -106,6 +109,7 @@ def _read(path: str) -> Cached | None:
             arguments=tuple((key, value) for key, value in content.get("cniArgs") or ()),
             capabilities=content.get("capabilityArgs") or {},
             result=content.get("result") or {},
+            refused=int(content.get("pyctl.refused") or 0) - 1,
         )
     except FileNotFoundError:
         return None

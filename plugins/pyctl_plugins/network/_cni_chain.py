@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 _SHARED = ("portmap", "firewall")  # they look whether a rule of all containers is there, then write it: one at a time
 
 
+class RefusedError(PyctlError):
+    """The plug-in at ``position`` refused to connect."""
+
+    code = "plugin_failed"
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
+
+
 class Runner:
     """Carries out one list with the binaries and the locks of ``host``."""
 
@@ -58,11 +68,15 @@ class Runner:
         """Connect; the last plug-in's result. After a failure what was done stays: ``delete`` undoes it.
 
         Raises:
-            PyctlError: a plug-in's own message.
+            RefusedError: a plug-in's own message.
+            PyctlError: one was interrupted, or did not answer in time.
         """
         result: dict[str, Any] = {}
-        for plugin in self.chain.plugins:
-            result = self._run(plugin, "ADD", cached, {"prevResult": result} if result else {}, may_cancel=True)
+        for position, plugin in enumerate(self.chain.plugins):
+            try:
+                result = self._run(plugin, "ADD", cached, {"prevResult": result} if result else {}, may_cancel=True)
+            except _cni_exec.PluginFailedError as error:
+                raise RefusedError(str(error), position) from error
             if not result:
                 raise PyctlError(f"plug-in {plugin['type']}: no result")
         return result
@@ -83,8 +97,9 @@ class Runner:
                 wrong.append((position, error))
         return wrong
 
-    def delete(self, cached: Cached, netns: str) -> None:
-        """Disconnect, last plug-in first. Every plug-in is called whatever became of the others; again is fine.
+    def delete(self, cached: Cached, netns: str) -> bool:
+        """Disconnect, last plug-in first; was all of it still there? Every plug-in is called whatever became of the
+        others, and a second time if it refuses: some stumble over rules that somebody else took away. Again is fine.
 
         ``netns`` is empty when the namespace is gone.
 
@@ -92,13 +107,20 @@ class Runner:
             PyctlError: the first failure, once all have been called.
         """
         errors: list[PyctlError] = []
+        was_whole = True
         for position in reversed(range(len(self.chain.plugins))):
             try:
-                self.delete_one(position, cached, netns)
+                try:
+                    self.delete_one(position, cached, netns)
+                except _cni_exec.PluginFailedError:
+                    was_whole = False
+                    self.delete_one(position, cached, netns)
             except PyctlError as error:
-                errors.append(error)
+                if not 0 <= cached.refused <= position:
+                    errors.append(error)
         if errors:
             raise errors[0]
+        return was_whole
 
     def delete_one(self, position: int, cached: Cached, netns: str) -> None:
         """Let one plug-in undo its part."""

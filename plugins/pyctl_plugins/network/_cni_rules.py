@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _COMMANDS = ("iptables", "ip6tables")
+_PORTMAP_CHAIN = "CNI-HOSTPORT-DNAT"
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
@@ -20,6 +21,13 @@ def has_masquerade(owner: str) -> bool:
     """Is there a rule that masquerades what this container sends? True as well where iptables cannot tell."""
     listed = [rules for command in _COMMANDS if (rules := _rules(command, "nat")) is not None]
     return not listed or any(_is_of(owner, rule) and rule[1] == "POSTROUTING" for rules in listed for rule in rules)
+
+
+def has_ports(owner: str) -> bool:
+    """Is there a rule of portmap's that leads to this container, and does anything lead to that rule?"""
+    rules = [rule for command in _COMMANDS for rule in _rules(command, "nat") or ()]
+    leads_to_all = any(rule[1] == "PREROUTING" and rule[-1] == _PORTMAP_CHAIN for rule in rules)
+    return leads_to_all and any(rule[1] == _PORTMAP_CHAIN and _is_of(owner, rule) for rule in rules)
 
 
 def remove_container(owner: str) -> None:

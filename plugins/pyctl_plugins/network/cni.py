@@ -160,11 +160,13 @@ def _undo(cached: Cached, host: Host) -> None:
 
 
 def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, Any]:
-    from pyctl_plugins.network import _cni_pool
+    from pyctl_plugins.network import _cni_cache, _cni_chain, _cni_pool
 
     try:
         return runner.add(cached)
     except PyctlError as error:
+        if isinstance(error, _cni_chain.RefusedError):
+            _cni_cache.write(cached.replace(refused=error.position))
         context = f"failed to connect {request.interface} to network {runner.chain.name}"
         for wanted in (request.ip, request.ip6):
             if wanted and _cni_pool.is_taken(runner.chain, wanted, cached.owner):
@@ -178,8 +180,8 @@ def _delete(cached: Cached, host: Host) -> None:
     from pyctl_plugins.network import _cni_chain, _cni_config
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
-    _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True).delete(cached, netns)
-    if not netns:
+    was_whole = _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True).delete(cached, netns)
+    if not netns or not was_whole:
         from pyctl_plugins.network import _cni_rules
 
         _cni_rules.remove_container(cached.owner)

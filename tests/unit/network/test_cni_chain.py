@@ -13,7 +13,7 @@ from pyctl_hookspecs import Host, NotFoundError, PyctlError, UnavailableError, U
 from pyctl_hookspecs.errors import CancelledError
 from pyctl_plugins.network import _cni_config, _cni_exec
 from pyctl_plugins.network._cni_cache import Cached
-from pyctl_plugins.network._cni_chain import Runner
+from pyctl_plugins.network._cni_chain import RefusedError, Runner
 
 
 @pytest.fixture
@@ -93,7 +93,8 @@ def test_a_failure_stops_the_chain_and_is_shown_in_the_plugins_words(fakes: Fake
     with pytest.raises(PyctlError) as raised:
         runner.add(_cached(runner))
     assert str(raised.value) == "plug-in first: Invalid Configuration (network too small)"
-    assert str(raised.value.__cause__).endswith("/first: lost")
+    assert raised.value.__cause__ is not None
+    assert str(raised.value.__cause__.__cause__).endswith("/first: lost")  # for --debug
     assert fakes.order == ["ADD first"]
 
 
@@ -132,7 +133,25 @@ def test_delete_calls_every_plugin_and_then_tells_the_first_failure(fakes: Fakes
     runner = _runner(host, "first", "second")
     with pytest.raises(PyctlError, match="plug-in second: stuck"):
         runner.delete(_cached(runner), "")
-    assert fakes.order == ["DEL second", "DEL first"]
+    assert fakes.order == ["DEL second", "DEL second", "DEL first"]
+
+
+def test_a_plugin_that_refused_to_connect_need_not_disconnect(fakes: Fakes, host: CniHost) -> None:
+    fakes.refuses("second", "ADD", code=7, msg="bad")
+    fakes.refuses("second", "DEL", code=7, msg="bad")
+    runner = _runner(host, "first", "second")
+    with pytest.raises(RefusedError) as raised:
+        runner.add(_cached(runner))
+    assert raised.value.position == 1
+    assert not runner.delete(_cached(runner, refused=1), "")
+    assert fakes.order[-1] == "DEL first"
+
+
+def test_a_plugin_that_stumbles_once_is_called_again(fakes: Fakes, host: CniHost, tmp_path: Path) -> None:
+    fakes.does("first", "DEL", f"mkdir {tmp_path}/stumbled && exit 1")
+    runner = _runner(host, "first")
+    assert not runner.delete(_cached(runner), "")
+    assert runner.delete(_cached(runner), "")
 
 
 def test_check_looks_with_the_last_result_and_says_which_plugin_misses_something(fakes: Fakes, host: CniHost) -> None:
