@@ -132,12 +132,12 @@ class Connection:
                     return
                 stop = min(at + room, end, at + _MAX_PIECES // 2 * _MAX_FRAME)
                 self._took(stop - at)
-                out: list[bytes | memoryview] = []
-                while at < stop:
-                    size = min(stop - at, _MAX_FRAME)
-                    out.append(full if size == _MAX_FRAME else size.to_bytes(3, "big") + b"\0\0" + stream)
-                    out.append(view[at : at + size])
-                    at += size
+                rest = (stop - at) % _MAX_FRAME
+                whole = range(at, stop - rest, _MAX_FRAME)
+                out = [piece for begin in whole for piece in (full, view[begin : begin + _MAX_FRAME])]
+                if rest:
+                    out += (rest.to_bytes(3, "big") + b"\0\0" + stream, view[stop - rest : stop])
+                at = stop
                 self._send_pieces(out)
 
     def end_messages(self) -> None:

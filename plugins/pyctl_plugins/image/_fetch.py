@@ -27,6 +27,7 @@ _MANIFEST_LIMIT_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 20
 _FRUITLESS_ATTEMPTS = 5
 _PAUSE_S = 0.025
+_LONG_PAUSE_S = 0.05
 
 
 class Watch:
@@ -46,13 +47,17 @@ class Watch:
         self.is_ahead = False  # the unpacker is at work, and what it needs next is here
 
     def give_way(self, digest: str) -> None:
-        """Called between chunks: let the layer go first that the unpacker needs next, and the unpacker itself.
+        """Called between a layer's chunks: let the layer go first that the unpacker needs next, and the unpacker itself.
 
-        Unpacking is the longest work of a pull and goes layer by layer. The pause is short enough for the socket's
-        buffer to hide it, unless the line is so fast that the processors are the bottleneck; then it is the point.
+        Unpacking is the longest work of a pull and goes layer by layer. The pauses are short enough for the socket's
+        buffer to hide them, unless the line is so fast that the processors are the bottleneck; then they are the point.
         """
-        if self.first and (self.is_ahead or self.first != digest):
+        if not self.first:
+            return
+        if self.is_ahead:
             self.stop.wait(_PAUSE_S)
+        elif self.first != digest:
+            self.stop.wait(_LONG_PAUSE_S)  # the unpacker has nothing to do until that layer is here
 
     def check(self) -> None:
         if self._host.cancelled():
@@ -226,7 +231,8 @@ def _copy(response: BaseHTTPResponse, writer: ContentWriter, blob: Descriptor, k
             raise PyctlError(f"{blob.digest}: the registry sends more than the {blob.size_bytes} bytes it announced")
         writer.write(chunk)
         watch.report(blob, kind, "downloading", writer.offset_bytes)
-        watch.give_way(blob.digest)
+        if kind == "layer":  # without the configuration nobody could begin to unpack
+            watch.give_way(blob.digest)
 
 
 def _digest_like(target: str, body: bytes) -> str:

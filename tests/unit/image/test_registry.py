@@ -375,3 +375,28 @@ def test_what_is_no_container_image_is_refused(registry: Registry, host: FakeHos
     registry.add_manifest(parts, "application/vnd.oci.image.manifest.v1+json", "1")
     with pytest.raises(UnsupportedError, match="is not a container image"):
         pull(registry, host)
+
+
+def test_the_unpackers_next_layer_goes_first_and_everyone_gives_way_to_the_unpacker(host: FakeHost) -> None:
+    pauses: list[float] = []
+    watch = _fetch.Watch(host, None)  # type: ignore[arg-type]
+    watch.stop.wait = pauses.append  # type: ignore[assignment,method-assign]
+
+    watch.give_way("any")
+    watch.first = "first"
+    watch.give_way("first")
+    assert pauses == []
+    watch.give_way("other")
+    watch.is_ahead = True
+    watch.give_way("first")
+    watch.give_way("other")
+    assert len(pauses) == 3
+
+
+def test_the_configuration_gives_way_to_nobody(registry: Registry, host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = registry.add_image(*LAYERS, tags=("1",))
+    polite: set[str] = set()
+    monkeypatch.setattr(_fetch.Watch, "give_way", lambda _watch, digest: polite.add(digest))
+    pull(registry, host)
+    document = json.loads(host.content.blobs[manifest.digest])
+    assert polite == {layer["digest"] for layer in document["layers"]}
