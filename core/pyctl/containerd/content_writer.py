@@ -54,10 +54,11 @@ class Writer:
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        # What is under way would be lost by hanging up now, and fetched again by the resume.
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        # What is under way would be lost by hanging up now, and fetched again by the resume. After an interruption
+        # nobody knows how much of a message went out, so there may be no answer to wait for.
         try:
-            if self._exchange is not None:
+            if self._exchange is not None and (kind is None or issubclass(kind, Exception)):
                 self._drain(0)
                 self._finish()
         except PyctlError:
@@ -181,7 +182,10 @@ class Writer:
         """End the stream in good order: the ingest is free for the next writer, the connection for the next call."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            exchange.finish()
+            try:
+                exchange.finish()
+            except PyctlError:
+                pass  # every message has its answer; how the stream ends changes nothing
 
     def _hang_up(self) -> None:
         exchange, self._exchange = self._exchange, None

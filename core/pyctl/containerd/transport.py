@@ -64,7 +64,10 @@ if TYPE_CHECKING:
         def cancel(self) -> None: ...
 
     class Exchange(Protocol[R_co]):
-        """A call whose request and answer are both streams, for one thread; ``finish`` or ``cancel`` ends it."""
+        """A call whose request and answer are both streams, for one thread; ``finish`` or ``cancel`` ends it.
+
+        After an interruption (KeyboardInterrupt) in any of these only ``cancel`` is left: a message may be half sent.
+        """
 
         def send(self, head: bytes, data: bytes | memoryview = b"") -> None:
             """Send a message: the serialised fields in ``head`` and after them, never copied, those in ``data``.

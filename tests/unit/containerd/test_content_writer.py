@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.unit.containerd.fakes import FakeTransport, Refusal
+from tests.unit.containerd.fakes import FakeExchange, FakeTransport, Refusal
 
 from pyctl.containerd._api import common_pb2, content_pb2
 from pyctl.containerd.content import Content
 from pyctl.containerd.content_writer import CHUNK_BYTES
-from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError, UnavailableError
 
 NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, OUT_OF_RANGE, EXHAUSTED, UNAVAILABLE = 5, 6, 9, 11, 8, 14
 
@@ -118,6 +118,28 @@ def test_a_broken_off_write_is_resumed_where_it_ended(store: Store) -> None:
         writer.commit()
 
     assert store.blobs[digest_of(data)] == data
+
+
+def test_an_interrupted_write_hangs_up_without_waiting(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half_sent(_exchange: FakeExchange, head: bytes, data: bytes | memoryview = b"") -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), store.content.writer("r", digest=digest_of(b"x"), size_bytes=1) as writer:
+        monkeypatch.setattr(FakeExchange, "send", half_sent)
+        monkeypatch.setattr(FakeExchange, "finish", lambda _exchange: pytest.fail("waits for the daemon"))
+        writer.write(b"x")
+
+
+def test_how_the_stream_ends_does_not_undo_a_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_exchange: FakeExchange) -> None:
+        raise UnavailableError("the daemon went away")
+
+    monkeypatch.setattr(FakeExchange, "finish", broken)
+    with store.content.writer("r", digest=digest_of(b"x"), size_bytes=1) as writer:
+        writer.write(b"x")
+        writer.commit()
+
+    assert store.blobs[digest_of(b"x")] == b"x"
 
 
 def test_truncate_begins_again(store: Store) -> None:
