@@ -31,6 +31,11 @@ def prepare(config: BridgeConfig) -> None:
             ensure(f"{_V6}/all/forwarding", "1")
 
 
+def filters_bridged_frames() -> bool:
+    """Does what is bridged between two ports, of either family, pass the rules for what is forwarded?"""
+    return all(read(f"net/bridge/bridge-nf-call-{tables}") == "1" for tables in ("iptables", "ip6tables"))
+
+
 def read(name: str) -> str:
     """A setting's value; empty if this kernel has none of that name."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
+from pyctl_plugins.network import _programs
 
 _PROGRAMS = {4: ("iptables-legacy", "iptables"), 6: ("ip6tables-legacy", "ip6tables")}
 _TABLES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
@@ -53,19 +54,16 @@ def _rules(bridge: str, comment: str) -> list[list[str]]:
 
 
 def _run(family: int, arguments: list[str]) -> int:
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin"}
+    program = _programs.find(*_PROGRAMS[family])
+    if not program:
+        raise UnsupportedError(
+            "this host filters packets with iptables' old tables, and no iptables-legacy is there to let containers through",
+            hint="install the package iptables",
+        )
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
-        for program in _PROGRAMS[family]:
-            try:
-                pid = os.posix_spawnp(program, [program, "-w", *arguments], environment, file_actions=actions)
-            except FileNotFoundError:
-                continue
-            return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        pid = os.posix_spawn(program, [program, "-w", *arguments], {}, file_actions=actions)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
         os.close(null)
-    raise UnsupportedError(
-        "this host filters packets with iptables' old tables, and no iptables-legacy is there to let containers through",
-        hint="install the package iptables",
-    )

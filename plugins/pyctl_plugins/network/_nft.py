@@ -10,7 +10,7 @@ import os
 from struct import pack
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _layout, _legacy, _netlink
+from pyctl_plugins.network import _layout, _legacy, _netlink, _programs
 from pyctl_plugins.network._elements import Element
 from pyctl_plugins.network._netlink import CREATE, Message, Netlink, attribute, nested, text
 
@@ -280,18 +280,15 @@ def run_nft(script: str) -> str:
     Raises:
         UnsupportedError: no nft.
     """
+    program = _programs.find("nft")
+    if not program:
+        raise UnsupportedError("network driver bridge needs nft, which is not installed", hint="install the package nftables")
     source, output = os.memfd_create("nft-in"), os.memfd_create("nft-out")
     try:
         os.write(source, script.encode())
         os.lseek(source, 0, os.SEEK_SET)
         actions = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
-        environment = {"PATH": os.environ.get("PATH", "/usr/bin") + ":/usr/sbin:/sbin", "LC_ALL": "C"}
-        try:
-            pid = os.posix_spawnp("nft", ["nft", "-f", "-"], environment, file_actions=actions)
-        except FileNotFoundError as error:
-            raise UnsupportedError(
-                "network driver bridge needs nft, which is not installed", hint="install the package nftables"
-            ) from error
+        pid = os.posix_spawn(program, [program, "-f", "-"], {"LC_ALL": "C"}, file_actions=actions)
         _, status = os.waitpid(pid, 0)
         if os.waitstatus_to_exitcode(status) == 0:
             return ""

@@ -155,8 +155,11 @@ def remove(route: Netlink, link: rt.Link) -> None:
 def _port_settings(outside: rt.Link, bridge: rt.Link, config: BridgeConfig, one: Plug) -> list[_netlink.Message]:
     changes = [rt.set_neighbour(bridge.index, address.partition("/")[0], one.mac) for address in one.addresses]
     changes.append(rt.set_alias(outside.index, one.tag))
-    if config.hairpin or config.is_isolated:
-        changes.append(rt.set_port(outside.index, hairpin=config.hairpin, isolated=config.is_isolated))
+    # Where br_netfilter shows bridged frames to our rules, these keep containers apart. They must do it alone: a frame
+    # for a neighbour's published port is translated on the bridge, and an isolated port would not take it any more.
+    is_isolated = config.is_isolated and not _host_sysctls.filters_bridged_frames()
+    if config.hairpin or is_isolated:
+        changes.append(rt.set_port(outside.index, hairpin=config.hairpin, isolated=is_isolated))
     return changes
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyctl_plugins.network._addresses import Range
     from pyctl_plugins.network._conflist import BridgeConfig
     from pyctl_plugins.network._elements import Element
+    from pyctl_plugins.network._nft import Table
 
 
 @hookimpl
@@ -120,7 +121,21 @@ def cleanup(undo_token: str, host: Host) -> None:
 def _connect(
     request: NetworkRequest, undo_token: str, host: Host, config: BridgeConfig, ports: tuple[PortMapping, ...]
 ) -> NetworkAttachment:
-    from pyctl_plugins.network import _elements, _nft, _records, _wiring
+    from pyctl_plugins.network import _nft
+
+    table = _nft.Table(host.runtime_dir)
+    try:
+        table.ensure(config)  # first, because it may have no program to do it with
+        table.let_forward(config.bridge, ("ip", "ip6") if config.has_family(is_v6=True) else ("ip",))
+        return _plug_in(request, undo_token, host, config, ports, table)
+    finally:
+        table.close()
+
+
+def _plug_in(
+    request: NetworkRequest, undo_token: str, host: Host, config: BridgeConfig, ports: tuple[PortMapping, ...], table: Table
+) -> NetworkAttachment:
+    from pyctl_plugins.network import _elements, _records, _wiring
 
     leased = _lease(request, config)
     addresses = tuple(f"{address}/{one.prefix}" for address, one in leased)
@@ -140,15 +155,9 @@ def _connect(
             tag=tag,
         )
         veth_mac = _wiring.plug(route, bridge, config, plug)
-    table = _nft.Table(host.runtime_dir)
-    try:
-        table.ensure(config)
-        table.let_forward(config.bridge, ("ip", "ip6") if config.has_family(is_v6=True) else ("ip",))
-        elements = _elements.of_ports(ports, addresses, config)
-        table.add(tag, elements)
-        _forget_flows(elements)
-    finally:
-        table.close()
+    elements = _elements.of_ports(ports, addresses, config)
+    table.add(tag, elements)
+    _forget_flows(elements)
     links = ((config.bridge, bridge.mac, ""), (plug.name, veth_mac, ""), (request.interface, mac.hex(":"), request.netns_path))
     return NetworkAttachment(
         interface=request.interface,
