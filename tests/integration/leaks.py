@@ -27,7 +27,7 @@ def census(engine: Engine) -> Census:
     """
     return {
         "namespace pin": _names("/run/pyctl/netns"),
-        "runtime file": _tree("/run/pyctl", skip=("netns", "keeper")),
+        "runtime file": _tree("/run/pyctl", skip=("netns", "keeper")) - {f"bridges/{_DEFAULT_BRIDGE}"},
         "link": _names("/sys/class/net") - {_DEFAULT_BRIDGE},
         "nft rule or element": _rules(),
         "address lease": _tree("/var/lib/cni"),

@@ -164,6 +164,6 @@ def _is_being_joined(session: Session, network: Network) -> bool:
     for container_id in noted(session):
         plan = read_plan(StateDir(session.paths.state_dir(container_id)).start_journal)
         for entry in plan.entries if plan else ():
-            if entry.provider.startswith("network/") and network.name in entry.undo_token.split("/"):
+            if entry.provider.startswith(("network/", "core/attachment")) and network.name in entry.undo_token.split("/"):
                 return True
     return False

@@ -8,7 +8,7 @@ from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from pyctl.ops.session import Session
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class PlannedNetwork(Record):
     """One network of a container: who connects it, what it is asked, what it intends.
 
-    ``gateway_priority`` decides who is connected first and so gets the default route.
+    ``gateway_priority`` decides who is connected first and so gets the default route. ``path`` is the network's file,
+    empty if it needs none.
     """
 
     driver: str
@@ -29,6 +30,7 @@ class PlannedNetwork(Record):
     request: NetworkRequest
     intent: NetworkIntent
     gateway_priority: int = 0
+    path: str = ""
 
 
 def plan_networks(session: Session, facts: StartFacts) -> tuple[PlannedNetwork, ...]:
@@ -61,7 +63,7 @@ def plan_network(
     from pyctl.state import networks
     from pyctl_hookspecs.setup_network import NetworkRequest
 
-    driver, name, conflist = endpoint.kind, endpoint.network, ""
+    driver, name, conflist, path = endpoint.kind, endpoint.network, "", ""
     if not driver:
         settings = session.settings
         network = networks.resolve(
@@ -71,7 +73,7 @@ def plan_network(
             bridge_ip=settings.bridge_ip,
             engine=settings.network_engine,
         )
-        driver, name, conflist = network.driver, network.name, network.conflist
+        driver, name, conflist, path = network.driver, network.name, network.conflist, network.path
     request = NetworkRequest(
         container_id=facts.container_id,
         container_name=facts.container_name,
@@ -88,7 +90,9 @@ def plan_network(
         aliases=endpoint.aliases,
     )
     intent = session.hooks.plan_network(driver, request, session.host)
-    return PlannedNetwork(driver=driver, name=name, request=request, intent=intent, gateway_priority=endpoint.gateway_priority)
+    return PlannedNetwork(
+        driver=driver, name=name, request=request, intent=intent, gateway_priority=endpoint.gateway_priority, path=path
+    )
 
 
 def free_interface(taken: set[str]) -> str:
@@ -160,7 +164,7 @@ def connect_step(session: Session, name: str, network: PlannedNetwork, *, needs:
         undo_token=network.intent.undo_token,
         late=network.intent.late,
         needs=needs,
-        do=_connect(session, network),
+        do=lambda _: connect(session, network),
     )
 
 
@@ -170,14 +174,26 @@ def _pin(path: str) -> None:
     netns.create(path)
 
 
-def _connect(session: Session, network: PlannedNetwork) -> Callable[[Mapping[str, Any]], NetworkAttachment]:
-    return lambda _: session.hooks.setup_network(network.driver, network.request, network.intent.undo_token, session.host)
+def connect(session: Session, network: PlannedNetwork) -> NetworkAttachment:
+    """Have the driver connect the container, unless somebody has removed the network since it was planned.
+
+    The plan is noted by now: who removes a network after this look finds the note and leaves the network alone.
+
+    Raises:
+        NotFoundError: removed; Docker's words.
+    """
+    if network.path:
+        from pyctl.state.conflists import check_present
+
+        check_present(session.settings.cni_netconfpath, network.path, network.name)
+    return session.hooks.setup_network(network.driver, network.request, network.intent.undo_token, session.host)
 
 
 def _enter(
     session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...], attachments: list[NetworkAttachment]
 ) -> None:
     """Write what the drivers did where ``inspect``, peers and nerdctl look for it."""
+    from pyctl.ops.naming import serve
     from pyctl.spec.ports import to_network_config
     from pyctl.state.containers import StateDir
     from pyctl.state.hosts import HostsStore
@@ -197,10 +213,7 @@ def _enter(
     results = tuple((p.name, a.cni_result) for p, a in zip(planned, attachments, strict=True))
     aliases = tuple((p.name, alias) for p in planned for alias in p.request.aliases)
     HostsStore(session.paths.data_store, session.namespace).acquire(hosts_entry(facts, results, aliases))
-    if session.settings.network_dns == "resolver":
-        from pyctl.ops.naming import serve
-
-        serve(session, facts.container_id)
+    serve(session, facts.container_id)
 
 
 def attachment_fields(attachment: NetworkAttachment, step: str) -> dict[str, Any]:

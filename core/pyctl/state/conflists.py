@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from pyctl.state.locks import Lock, is_temporary, write_atomic
-from pyctl_hookspecs import Record
+from pyctl_hookspecs import NotFoundError, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,17 @@ def lock_for_change(netconf_path: str) -> Lock:
 def conflist_path(netconf_path: str, namespace: str, name: str) -> str:
     """Where a new network is written."""
     return os.path.join(netconf_path, namespace, f"nerdctl-{name}.conflist")
+
+
+def check_present(netconf_path: str, path: str, name: str) -> None:
+    """Look again whether a network's file is there, once nobody is about to remove it.
+
+    Raises:
+        NotFoundError: in Docker's words.
+    """
+    with _lock(netconf_path, shared=True):
+        if not os.path.exists(path):
+            raise NotFoundError("network", name, message=f"network {name} not found")
 
 
 def save(config: Mapping[str, Any], path: str) -> None:
