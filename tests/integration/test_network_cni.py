@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,3 +87,80 @@ def test_the_default_network_works_with_the_binaries_and_is_left_though_the_sett
     assert _address(pyctl, container_id, "bridge").startswith("10.4.0.")
     pyctl("rm", "-f", container_id)
     assert os.listdir(_RESULTS) == []
+
+
+def test_a_foreign_list_of_an_old_version_connects(
+    pyctl: Any, start: Callable[..., str], network: Callable[..., str], tmp_path: Path
+) -> None:
+    network("ptpnet", {"type": "ptp", "ipMasq": True, "ipam": _pool(tmp_path, "10.78.0.0/24")}, cniVersion="0.3.1")
+    container_id = start("--network", "ptpnet")
+    address = _address(pyctl, container_id, "ptpnet")
+    assert address.startswith("10.78.0.")
+    assert _get(address, 80) == "served"
+    done = pyctl("run", "--rm", "--network", "ptpnet", "-p", "18091:80", "busybox", "true", ok=False)
+    assert done.code == 125
+    assert "network ptpnet cannot publish ports: none of its plug-ins (ptp) declares portMappings" in done.stderr
+
+
+def test_containers_on_a_macvlan_network_find_each_other(pyctl: Any, start: Callable[..., str], busybox: str) -> None:
+    subprocess.run(
+        "ip link add nic type veth peer name switch && ip link set nic up && ip link set switch up", shell=True, check=True
+    )
+    pyctl("network", "create", "--driver", "macvlan", "-o", "parent=nic", "--subnet", "10.79.0.0/24", "lan")
+    try:
+        start("--network", "lan", "--name", "lan-server")
+        loop = "for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://lan-server/ && exit 0; sleep 1; done; exit 1"
+        assert pyctl("run", "--rm", "--network", "lan", busybox, "sh", "-c", loop).out == "served"
+        pyctl("rm", "-f", "lan-server")
+    finally:
+        pyctl("network", "rm", "lan")
+        subprocess.run(["ip", "link", "delete", "nic"], check=True)
+
+
+def test_a_network_made_for_the_binaries_is_removed_whole(
+    pyctl: Any, start: Callable[..., str], with_cni: dict[str, str]
+) -> None:
+    pyctl("network", "create", "--subnet", "10.80.0.0/24", "made", env=with_cni)
+    container_id = start("--network", "made", "-p", "18092:80", env=with_cni)
+    assert _get("127.0.0.1", 18092) == "served"
+    pyctl("rm", "-f", container_id)
+    pyctl("network", "rm", "made", env=with_cni)
+    rules = subprocess.run("iptables-save; ip link", shell=True, check=True, capture_output=True, text=True).stdout
+    assert not [line for line in rules.splitlines() if "br-" in line]
+
+
+def test_a_missing_binary_is_one_clear_line(pyctl: Any, busybox: str, with_cni: dict[str, str], tmp_path: Path) -> None:
+    done = pyctl("--cni-path", str(tmp_path), "run", "--rm", busybox, "true", env=with_cni, ok=False)
+    assert done.code == 125
+    assert f'network bridge needs the CNI plug-in "bridge", which is not in {tmp_path}' in done.stderr
+    assert "containernetworking-plugins" in done.stderr
+
+
+def test_a_list_of_an_unknown_version_is_refused(pyctl: Any, busybox: str, network: Callable[..., str]) -> None:
+    network("future", {"type": "ptp"}, cniVersion="9.0.0")
+    done = pyctl("run", "--rm", "--network", "future", busybox, "true", ok=False)
+    assert done.code == 125
+    assert "network future is of CNI version 9.0.0, which is not known" in done.stderr
+
+
+def test_a_plugins_own_words_are_shown(pyctl: Any, busybox: str, network: Callable[..., str]) -> None:
+    network("broken", {"type": "macvlan", "master": "nosuchnic", "ipam": {"type": "host-local", "subnet": "10.81.0.0/24"}})
+    done = pyctl("run", "--rm", "--network", "broken", busybox, "true", ok=False)
+    assert done.code == 125
+    assert done.stderr == "pyctl: failed to connect eth0 to network broken: plug-in macvlan: Link not found\n"
+
+
+def test_an_interrupt_while_a_plugin_runs_leaves_nothing(
+    pyctl: Any, busybox: str, network: Callable[..., str], tmp_path: Path
+) -> None:
+    plugin = tmp_path / "slow"
+    plugin.write_text(f'#!/bin/sh\n[ "$CNI_COMMAND" = DEL ] && exit 0\necho > {tmp_path}/begun\nexec sleep 100\n')
+    plugin.chmod(0o755)
+    network("slownet", {"type": "slow"})
+    process = pyctl.popen("--cni-path", str(tmp_path), "run", "--rm", "--network", "slownet", busybox, "true")
+    give_up = time.monotonic() + 20
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < give_up and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
