@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+from collections.abc import Iterator
 
 import pytest
 from tests.integration import leaks
@@ -68,6 +70,96 @@ def test_a_kill_at_any_step_is_undone_by_the_next_command(
             assert done.code == -9, (step, done.code, done.stderr)
             pyctl("system", "reconcile")
             assert leaks.new(before, engine) == [], f"{when} {step}"
+
+
+CHANGE = ("endpoint-eth1", "attachment-eth1", "peers-eth1")
+
+
+@pytest.fixture
+def two_networks(pyctl: Pyctl, busybox: str, name: str) -> Iterator[str]:
+    """A running container on network ``one``; there is a network ``two`` as well."""
+    short = name[-20:].strip("-")
+    for network in ("one", "two"):
+        pyctl("network", "create", network)
+    pyctl("run", "-d", "--name", short, "--network", "one", busybox, "sleep", "600")
+    pyctl("network", "connect", "two", short)  # what stays by design is there before we count
+    pyctl("network", "disconnect", "two", short)
+    yield short
+    pyctl("rm", "-f", short)
+    pyctl("network", "rm", "one", "two")
+
+
+def _links(pyctl: Pyctl, container: str) -> list[str]:
+    return sorted(
+        line.split()[1].rstrip(":").partition("@")[0] for line in pyctl("exec", container, "ip", "-o", "link").stdout.splitlines()
+    )
+
+
+def _fault(when: str, step: str, how: str) -> dict[str, str]:
+    return {"PYTHONPATH": FAULTS, "PYCTL_FAULT": f"{when}:{step}:{how}"}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_failed_or_interrupted_connect_leaves_nothing(pyctl: Pyctl, engine: Engine, two_networks: str, when: str) -> None:
+    before = leaks.census(engine)
+    for step in CHANGE:
+        for how, code in (("error", 1), ("int", 130)):
+            done = pyctl("network", "connect", "two", two_networks, env=_fault(when, step, how), ok=False)
+            if how == "int" and done.code == 0:  # it came when all was done
+                pyctl("network", "disconnect", "two", two_networks)
+            else:
+                assert done.code == code, (step, how, done.stderr)
+            assert _links(pyctl, two_networks) == ["eth0", "lo"], step
+            assert _connected(pyctl, two_networks) == {"one"}, step
+            assert leaks.new(before, engine) == [], step
+
+
+def test_a_killed_connect_is_undone_by_the_next_command(pyctl: Pyctl, engine: Engine, two_networks: str) -> None:
+    before = leaks.census(engine)
+    for step in CHANGE:
+        for when in ("before", "after"):
+            done = pyctl("network", "connect", "two", two_networks, env=_fault(when, step, "kill"), ok=False)
+            assert done.code == -9, (step, done.stderr)
+            pyctl("system", "reconcile")
+            assert _links(pyctl, two_networks) == ["eth0", "lo"], f"{when} {step}"
+            assert _connected(pyctl, two_networks) == {"one"}, f"{when} {step}"
+            assert leaks.new(before, engine) == [], f"{when} {step}"
+
+
+def test_a_killed_connect_whose_container_then_dies_leaves_nothing(pyctl: Pyctl, engine: Engine, two_networks: str) -> None:
+    pyctl("stop", "-t", "0", two_networks)
+    before = leaks.census(engine)
+    pyctl("start", two_networks)
+    pyctl("network", "connect", "two", two_networks, env=_fault("after", "attachment-eth1", "kill"), ok=False)
+    (found,) = json.loads(pyctl("inspect", two_networks).stdout)
+    os.kill(found["State"]["Pid"], signal.SIGKILL)
+    pyctl("wait", two_networks)
+    pyctl("system", "reconcile")
+    assert leaks.new(before, engine) == []
+    assert _connected(pyctl, two_networks) == {"one"}
+    pyctl("start", two_networks)
+    assert _links(pyctl, two_networks) == ["eth0", "lo"]
+
+
+@pytest.mark.parametrize("how", ["kill", "error"])
+def test_whoever_comes_next_goes_on_with_a_broken_off_disconnect(
+    pyctl: Pyctl, engine: Engine, two_networks: str, how: str
+) -> None:
+    before = leaks.census(engine)
+    for step in CHANGE:
+        for when in ("before", "after"):
+            pyctl("network", "connect", "two", two_networks)
+            done = pyctl("network", "disconnect", "two", two_networks, env=_fault(when, step, how), ok=False)
+            assert done.code == {"kill": -9, "error": 1}[how], (step, done.stderr)
+            pyctl("system", "reconcile")
+            assert _links(pyctl, two_networks) == ["eth0", "lo"], f"{when} {step}"
+            assert _connected(pyctl, two_networks) == {"one"}, f"{when} {step}"
+            assert leaks.new(before, engine) == [], f"{when} {step}"
+
+
+def _connected(pyctl: Pyctl, container: str) -> set[str]:
+    (found,) = json.loads(pyctl("inspect", container).stdout)
+    return set(found["NetworkSettings"]["Networks"])
 
 
 def _warm(pyctl: Pyctl, image: str) -> None:

@@ -163,9 +163,7 @@ def _unplug(session: Session, facts: StartFacts, label: str, network: str, state
 
     ``label`` is the network's name in the container's labels.
     """
-    from pyctl.lifecycle.journal import JournalEntry, read_plan
-    from pyctl.lifecycle.undo import undo_all
-    from pyctl.ops.undo import undoer
+    from pyctl.lifecycle.journal import read_plan
 
     container_id = facts.container_id
     attachment = state.attachments()[network]
@@ -179,18 +177,57 @@ def _unplug(session: Session, facts: StartFacts, label: str, network: str, state
     if not session.hooks.has_hook("network", driver, "detach_network"):
         raise UnsupportedError(f"network driver {driver} cannot disconnect a running container")
     token = f"{driver}/{interface}/{network}/{container_id}/{entry.undo_token}"
-    attached, peers = f"attachment-{interface}", f"peers-{interface}"
-    entries = [
-        JournalEntry(f"endpoint-{interface}", "core/endpoint", f"{container_id}/{label}"),
-        JournalEntry(attached, "core/attachment", token),
-        JournalEntry(peers, "core/peers", f"{container_id}/{network}", (attached,)),
+    attached = f"attachment-{interface}"
+    steps = [
+        _undoing(
+            f"endpoint-{interface}", f"no longer connect network {network} at a start", "core/endpoint", f"{container_id}/{label}"
+        ),
+        _undoing(attached, f"take {interface} out of the container", "core/attachment", token),
+        _undoing(
+            f"peers-{interface}",
+            f"take its names away from its peers on {network}",
+            "core/peers",
+            f"{container_id}/{network}",
+            needs=(attached,),
+        ),
     ]
     amendment.amend(stands_on=("netns", "hosts"), replaces=(step,))
-    amendment.begin(entries)
-    errors = undo_all(entries, undoer(session))
+    errors = _undo_steps(session, steps, amendment)
     if errors:
         raise BaseExceptionGroup(f"could not disconnect container {facts.container_name} from {network}", errors)
     amendment.discard()
+
+
+def _undoing(name: str, says: str, provider: str, token: str, *, needs: tuple[str, ...] = ()) -> Step:
+    """A step that was done before, for its undo alone."""
+    from pyctl.lifecycle.steps import Step
+
+    return Step(name=name, says=says, provider=provider, undo_token=token, needs=needs, do=lambda _: None)
+
+
+def _undo_steps(session: Session, steps: list[Step], amendment: Amendment) -> list[BaseException]:
+    """Undo them under the eyes of the observers; an interrupt waits for the end."""
+    from time import monotonic
+
+    from pyctl.lifecycle.journal import JournalEntry
+    from pyctl.lifecycle.undo import undo_all
+    from pyctl.ops.signals import cancelling
+    from pyctl.ops.undo import undoer
+    from pyctl.ops.watching import watcher
+
+    onlooker = watcher(session, "disconnect", steps)
+    undo = undoer(session)
+    by_token = {(step.provider, step.undo_token): step for step in steps}
+
+    def observed(provider: str, token: str) -> None:
+        step, started = by_token[provider, token], monotonic()
+        onlooker.before(step)
+        undo(provider, token)
+        onlooker.after(step, monotonic() - started)
+
+    with cancelling(session.cancel.set):
+        amendment.begin(steps)
+        return undo_all([JournalEntry(s.name, s.provider, s.undo_token, s.needs) for s in steps], observed)
 
 
 def _standing_on(journal: str, connection: JournalEntry) -> list[JournalEntry]:
