@@ -12,7 +12,7 @@ from pyctl_hookspecs import ConflictError, InvalidArgumentError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -104,10 +104,10 @@ class Leases:
                 found.append((owner, interface))
         return found
 
-    def remove(self, owners: str) -> None:
-        """Give back everything of the owners whose names begin so; the pool goes when nobody else has an address."""
+    def remove(self, is_own: Callable[[str], bool]) -> None:
+        """Give back everything of these owners; the pool goes when nobody else has an address."""
         for name, content in self._entries(""):
-            if content.startswith(owners.encode()):
+            if is_own(content.partition(b"\r\n")[0].decode(errors="replace")):
                 os.unlink(os.path.join(self._directory, name))
         if next(self._entries(""), None) is None:
             for name in os.listdir(self._directory):
@@ -179,12 +179,12 @@ def release(network: str, owner: str, interface: str, data_dir: str = "") -> Non
             leases.release(owner, interface)
 
 
-def remove(network: str, owners: str, data_dir: str = "") -> None:
-    """Give back everything of the owners whose names begin so, and the pool if that was all; again succeeds."""
+def remove(network: str, is_own: Callable[[str], bool], data_dir: str = "") -> None:
+    """Give back everything of these owners, and the pool if that was all; again succeeds."""
     leases = Leases(network, data_dir)
     if leases.exists():
         with leases:
-            leases.remove(owners)
+            leases.remove(is_own)
 
 
 def networks(data_dir: str = "") -> list[str]:

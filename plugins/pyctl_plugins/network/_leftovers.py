@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from pyctl_hookspecs import ConnectedNetwork, Host
 
-_ID_DIGITS = 64
-
 
 def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], bool], host: Host) -> list[str]:
     """Take away the leftovers; one phrase for each.
@@ -40,7 +38,7 @@ def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], b
     try:
         for token in dict.fromkeys(found):
             network, owner, _interface, *_ = token.split("/")
-            container_id = owner[-_ID_DIGITS:]
+            container_id = owner[-64:]
             if is_gone(container_id):
                 bridge.cleanup(token, host)
                 says.append(f"released what container {container_id[:12]} still had of network {network}")
@@ -71,14 +69,14 @@ def _tags(host: Host) -> list[str]:
     for tag in sorted(tags):
         token, _, store = tag.rpartition("@")
         parts = token.split("/")
-        if store == _records.store(host) and len(parts) in (3, 4) and parts[0] and _is_ours(parts[1], host):
+        if store == _records.store(host) and len(parts) in (3, 4) and parts[0] and _records.is_own(parts[1], host):
             found.append(token)
     return found
 
 
 def _leases(connected: Sequence[ConnectedNetwork], host: Host) -> list[str]:
     """Undo tokens of all leases of this namespace that no other data store of this machine can claim."""
-    from pyctl_plugins.network import _conflist, _leases
+    from pyctl_plugins.network import _conflist, _leases, _records
 
     found = []
     for data_dir in dict.fromkeys(["", *(_conflist.read(one.request.conflist).data_dir for one in connected)]):
@@ -89,7 +87,7 @@ def _leases(connected: Sequence[ConnectedNetwork], host: Host) -> list[str]:
             found += [
                 f"{network}/{owner}/{interface}{end}"
                 for owner, interface in held
-                if _is_ours(owner, host) and not _is_known_elsewhere(owner, host)
+                if _records.is_own(owner, host) and not _is_known_elsewhere(owner, host)
             ]
     return found
 
@@ -105,15 +103,9 @@ def _links(host: Host) -> list[tuple[str, str]]:
     for link in links:
         token, _, store = link.alias.rpartition("@")
         parts = token.split("/")
-        if link.kind == "veth" and store == _records.store(host) and len(parts) in (3, 4) and _is_ours(parts[1], host):
-            found.append((link.name, parts[1][-_ID_DIGITS:]))
+        if link.kind == "veth" and store == _records.store(host) and len(parts) in (3, 4) and _records.is_own(parts[1], host):
+            found.append((link.name, parts[1][-64:]))
     return found
-
-
-def _is_ours(owner: str, host: Host) -> bool:
-    """``<namespace>-<full ID>``: a namespace may end like the beginning of another's owner, an ID has 64 hex digits."""
-    container_id = owner.removeprefix(f"{host.namespace}-")
-    return owner != container_id and len(container_id) == _ID_DIGITS and all(c in "0123456789abcdef" for c in container_id)
 
 
 def _is_known_elsewhere(owner: str, host: Host) -> bool:
@@ -121,7 +113,7 @@ def _is_known_elsewhere(owner: str, host: Host) -> bool:
     from pyctl_plugins.network import _records
 
     base, _, own = host.data_store.rpartition("/")
-    path = f"containers/{host.namespace}/{owner[-_ID_DIGITS:]}"
+    path = f"containers/{host.namespace}/{owner[-64:]}"
     if any(
         parts[1] == owner and store != own
         for parts, store in (

@@ -43,6 +43,12 @@ def store(host: Host) -> str:
     return host.data_store.rpartition("/")[2]
 
 
+def is_own(owner: str, host: Host) -> bool:
+    """Is this ``<namespace>-<full ID>`` of our namespace, and not of one that begins like it? An ID has 64 hex digits."""
+    container_id = owner.removeprefix(f"{host.namespace}-")
+    return owner != container_id and len(container_id) == 64 and all(c in "0123456789abcdef" for c in container_id)
+
+
 def write(directory: str, tag: str, lines: Sequence[str]) -> None:
     """Remember the elements of a tag, replacing what was remembered."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
