@@ -259,13 +259,6 @@ def test_a_dead_container_is_not_resolved(city: Town, upstream: Upstream) -> Non
         until(lambda: ask(sock, "db").rcode == 3)
 
 
-def test_other_networks_names_are_not_resolved(city: Town, upstream: Upstream) -> None:
-    web = city.run("web")
-    city.run("hermit", network="bridge")
-    with city.dial(web, city.gateway("web")) as sock:
-        assert ask(sock, "hermit").rcode == 3
-
-
 def test_the_users_servers_are_asked(city: Town, upstream: Upstream) -> None:
     with Upstream({"mine.example": "192.0.2.81"}, "127.0.0.78", 53):
         subprocess.run(["ip", "addr", "add", "198.51.100.53/32", "dev", "lo"], check=True)
@@ -280,14 +273,46 @@ def test_the_users_servers_are_asked(city: Town, upstream: Upstream) -> None:
 
 
 def test_a_port_that_is_taken_is_told_and_hosts_files_serve(city: Town, upstream: Upstream) -> None:
+    city.pyctl("run", "-d", "--name", "first", "--network", city.network, city.image, *FOREVER)  # makes the bridge
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(("0.0.0.0", 53))
+        other.bind((city.gateway("first"), 53))
         done = city("run", "-d", "--name", "web", "--network", city.network, city.image, *FOREVER)
         assert "WARNING: the resolver cannot listen (port 53 of " in done.stderr
         assert "no name server can be reached" in done.stderr
         city.run("db")
         assert "db" in city.names("web")[city.address("db")]
         assert "nameserver" not in city("exec", "web", "cat", "/etc/resolv.conf").stdout.replace("#", "")
+
+
+def test_a_firewall_before_the_resolver_is_told_and_hosts_files_serve(city: Town, upstream: Upstream) -> None:
+    rules = "table inet drops { chain input { type filter hook input priority 0; iifname != lo udp dport 53 drop; }; }"
+    subprocess.run(["nft", rules], check=True)
+    try:
+        done = city("run", "-d", "--name", "web", "--network", city.network, city.image, *FOREVER)
+        assert "cannot be reached from the container: does a firewall" in done.stderr
+        assert not _listens(53)
+    finally:
+        subprocess.run(["nft", "delete table inet drops"], check=True)
+
+
+def test_ipv6_has_its_own_socket_and_names(city: Town, upstream: Upstream) -> None:
+    if not os.path.exists("/proc/net/if_inet6"):
+        return  # this kernel has none, and nothing to listen on
+    both = f"{city.network}six"
+    city("network", "create", "--ipv6", "--subnet", "fd00:5e::/64", both)
+    try:
+        web = city.run("web", network=both)
+        city.run("db", network=both)
+        found = json.loads(city("inspect", "db").stdout)[0]["NetworkSettings"]["Networks"][both]
+        for server in ("fd00:5e::1", found["IPAddress"].rpartition(".")[0] + ".1"):
+            with city.dial(web, server) as sock:
+                assert ask(sock, "db", AAAA).records == (found["GlobalIPv6Address"],)
+                assert ask(sock, "db").records == (found["IPAddress"],)
+        with city.dial(web, "fd00:5e::1", tcp=True) as sock:
+            assert ask(sock, "outside.example").records == ("192.0.2.80",)
+    finally:
+        city("rm", "-f", "web", "db")
+        city("network", "rm", both)
 
 
 def test_an_internal_network_has_names_and_no_way_out(city: Town, upstream: Upstream) -> None:
@@ -314,8 +339,11 @@ def test_a_network_joined_later_is_resolved(city: Town, upstream: Upstream) -> N
             assert ask(sock, "far").rcode == 3
             city("network", "connect", second, "web")
             assert ask(sock, "far").records == (city.address("far", second),)
+            assert city("exec", "web", "cat", "/etc/resolv.conf").stdout.count("\nnameserver ") == 2
             city("network", "disconnect", second, "web")
             assert ask(sock, "far").rcode == 3
+        city("network", "disconnect", city.network, "web")
+        assert "\nnameserver " not in city("exec", "web", "cat", "/etc/resolv.conf").stdout
     finally:
         city("rm", "-f", "web", "far")
         city("network", "rm", second)

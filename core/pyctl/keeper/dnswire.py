@@ -174,6 +174,11 @@ def encode_name(name: str) -> bytes:
     return whole
 
 
+def encode_question(name: str, kind: int) -> bytes:
+    """A whole query for one name, without EDNS."""
+    return struct.pack(">6H", 0, _RD, 1, 0, 0, 0) + encode_name(name) + struct.pack(">2H", kind, _IN)
+
+
 def reverse_address(name: str) -> bytes | None:
     """The address asked for by a name below ``in-addr.arpa`` or ``ip6.arpa``; None if it is no whole one."""
     labels = name.split(".")

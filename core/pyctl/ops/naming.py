@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyctl.state.resolv import ResolvConf
 
 _NO_SERVER = "no name server can be reached from the container: outside names will not resolve; use --dns"
+_PATIENCE_S, _TRIES = 2.0, 5  # a busy machine's answer takes its time; a firewall's never comes
 _DEFAULT_ROUTES = ("0.0.0.0/0", "::/0")
 
 
@@ -62,13 +63,14 @@ def _has_ipv6(conflist: str) -> bool:
 def serve(session: Session, container_id: str) -> None:
     """Have the keeper answer an entered container's questions, and put it into the container's resolv.conf.
 
-    To be called with ``dns = "resolver"`` after every change of the container's networks. If the keeper cannot listen
-    (somebody else has port 53 of the gateway), the file stays as it is and a notice says so: peers are in the hosts file.
+    To be called after every change of a running container's networks; does nothing unless ``dns = "resolver"``. If the
+    container cannot be served (somebody else has port 53 of the gateway, a firewall is in between), its file becomes what
+    it was and a notice says why: peers are in the hosts file as well.
     """
-    from pyctl.keeper import client as keeper
+    if session.settings.network_dns != "resolver":
+        return
     from pyctl.state.hosts import HostsStore
     from pyctl.state.resolv import upstreams, with_resolver, without_resolver
-    from pyctl_hookspecs.errors import PyctlError
 
     paths = session.paths
     path = f"{paths.state_dir(container_id)}/resolv.conf"
@@ -77,8 +79,33 @@ def serve(session: Session, container_id: str) -> None:
     if servers is None:
         return
     results = HostsStore(paths.data_store, session.namespace).networks_of(container_id)
-    gateways = [gateway for result in results.values() for gateway in _gateways(result)]
     leads_out = any(_leads_out(result) for result in results.values())
+    served, problem = _ask_keeper(session, container_id, tuple(results.values()), servers, leads_out=leads_out)
+    if served:
+        _rewrite(path, text, with_resolver(text, served))
+        return
+    unserve(session, container_id)
+    plain = without_resolver(text)
+    _rewrite(path, text, plain)
+    if problem:
+        session.notices.append(f"WARNING: no resolver ({problem}): the container finds its peers through its hosts file only")
+    if leads_out and not any(line.startswith("nameserver") for line in plain.splitlines()):
+        session.notices.append(f"WARNING: {_NO_SERVER}")
+
+
+def _ask_keeper(
+    session: Session, container_id: str, results: Sequence[Mapping[str, Any]], servers: Sequence[str], *, leads_out: bool
+) -> tuple[list[str], str]:
+    """The addresses that serve the container, one for each network, or why there are none.
+
+    An address that is not on this host (an internal network's, a router's) is no reason to complain.
+    """
+    from pyctl.keeper import client as keeper
+    from pyctl_hookspecs.errors import PyctlError
+
+    gateways = [gateway for result in results for gateway in _gateways(result)]
+    if not gateways:
+        return [], ""
     payload = {
         "namespace": session.namespace,
         "container": container_id,
@@ -86,27 +113,56 @@ def serve(session: Session, container_id: str) -> None:
         "upstreams": list(servers),
         "forward": leads_out,
     }
-    served: list[str] = []
-    failed: dict[str, str] = {}
-    if gateways:
+    paths = session.paths
+    try:
+        reply = keeper.request(paths.data_store, paths.runtime_dir, "serve_names", payload, data_root=paths.data_root)
+    except PyctlError as error:
+        return [], str(error)
+    served = [next((one for one in _gateways(result) if one in reply["served"]), "") for result in results]
+    served = [gateway for gateway in served if gateway]
+    if not served:
+        return [], ", ".join(f"port 53 of {one}: {why.lower()}" for one, why in reply["failed"].items() if why != "absent")
+    for result in results:
+        if served[0] in _gateways(result) and not _reaches(paths.netns(container_id), result, served[0]):
+            return [], f"port 53 of {served[0]} cannot be reached from the container: does a firewall filter what comes in?"
+    return served, ""
+
+
+def _reaches(netns_path: str, result: Mapping[str, Any], gateway: str) -> bool:
+    """Ask the resolver from within the container what the container itself is called: the host may filter its input."""
+    from _socket import AF_INET, SOCK_DGRAM, socket
+
+    from pyctl.keeper.dnswire import PTR, encode_question
+    from pyctl.state.netns import inside
+
+    mine = [str(ip["address"]).partition("/")[0] for ip in result.get("ips") or () if ip.get("gateway") == gateway]
+    if ":" in gateway or not mine:
+        return True  # an IPv6 address is being checked for doubles in this moment, and nothing would come through
+    question = encode_question(".".join(reversed(mine[0].split("."))) + ".in-addr.arpa", PTR)
+    heard: list[bytes] = []
+
+    def ask() -> None:
+        sock = socket(AF_INET, SOCK_DGRAM, 0)
         try:
-            reply = keeper.request(paths.data_store, paths.runtime_dir, "serve_names", payload, data_root=paths.data_root)
-            served, failed = reply["served"], reply["failed"]
-        except PyctlError as error:
-            failed = {gateways[0]: str(error)}
-    if served:
-        chosen = [next((g for g in _gateways(result) if g in served), "") for result in results.values()]
-        _rewrite(path, text, with_resolver(text, [gateway for gateway in chosen if gateway]))
-        return
-    plain = without_resolver(text)
-    _rewrite(path, text, plain)
-    taken = ", ".join(f"port 53 of {address}: {why}" for address, why in failed.items() if why != "absent")
-    if taken:
-        session.notices.append(
-            f"WARNING: the resolver cannot listen ({taken}): the container finds its peers through its hosts file only"
-        )
-    if leads_out and "nameserver" not in plain:
-        session.notices.append(f"WARNING: {_NO_SERVER}")
+            sock.settimeout(_PATIENCE_S / _TRIES)
+            sock.connect((gateway, 53))
+            for _ in range(_TRIES):
+                sock.send(question)
+                try:
+                    heard.append(sock.recv(512))
+                    return
+                except TimeoutError:
+                    continue
+        except OSError:
+            return  # refused: that is an answer too
+        finally:
+            sock.close()
+
+    try:
+        inside(netns_path, ask)
+    except FileNotFoundError:
+        return True  # the container ended in this moment
+    return bool(heard)
 
 
 def unserve(session: Session, container_id: str) -> None:

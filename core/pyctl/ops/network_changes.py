@@ -6,7 +6,7 @@ Tokens: ``endpoint`` and ``peers`` ``<container>/<network>``, ``attachment``
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import NotFoundError
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def forget_endpoint(session: Session, container_id: str, network: str) -> None:
 def join_peers(session: Session, container_id: str, planned: PlannedNetwork, attachment: NetworkAttachment, step: str) -> None:
     """Enter a new connection where ``inspect`` and the peers look; ``step`` is its name in the journal."""
     from pyctl.ops.ending import state_of
+    from pyctl.ops.naming import serve
     from pyctl.ops.networking import attachment_fields
     from pyctl.state.hosts import HostsStore
 
@@ -62,11 +63,13 @@ def join_peers(session: Session, container_id: str, planned: PlannedNetwork, att
             aliases=(*aliases, *((planned.name, alias) for alias in planned.request.aliases)),
         )
     )
+    serve(session, container_id)
 
 
 def leave_peers(session: Session, container_id: str, network: str) -> None:
     """Its peers on a network forget the container; a network it is not entered with counts as done."""
     from pyctl.ops.ending import state_of
+    from pyctl.ops.naming import serve
     from pyctl.state.hosts import HostsStore
 
     store = HostsStore(session.paths.data_store, session.namespace)
@@ -78,6 +81,7 @@ def leave_peers(session: Session, container_id: str, network: str) -> None:
                 aliases=tuple(pair for pair in entry.aliases if pair[0] != network),
             )
         )
+        serve(session, container_id)
     state = state_of(session, container_id)
     attachments = state.attachments()
     attachment = attachments.pop(network, None)
@@ -109,10 +113,11 @@ def attach(session: Session, planned: PlannedNetwork, endpoints: Sequence[Endpoi
     """Connect a namespace that lives; if its priority is the highest of ``endpoints`` the default route is the new network's."""
     import json
 
+    from pyctl.ops.networking import connect
     from pyctl.state import default_route
 
     request = planned.request
-    attachment = session.hooks.setup_network(planned.driver, request, planned.intent.undo_token, session.host)
+    attachment = connect(session, planned)
     if attachment.cni_result and planned.gateway_priority > max((one.gateway_priority for one in endpoints), default=0):
         for route in default_route.offered(json.loads(attachment.cni_result)):
             default_route.take_over(request.netns_path, attachment.interface, route, replace=True)
@@ -154,7 +159,7 @@ def _request(session: Session, network: str, interface: str, container_id: str, 
 
     try:
         conflist = networks.find(session.settings.cni_netconfpath, session.namespace, network).conflist
-    except NotFoundError:
+    except PyctlError:  # removed, or its file is broken
         conflist = ""
     return NetworkRequest(
         container_id=container_id,
