@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyctl.containerd.client import Client
     from pyctl.ops.image_store import ContentStore, ImageStore
     from pyctl.ops.session import Session
+    from pyctl.state.locks import Lock
     from pyctl.state.volumes import VolumeStore
     from pyctl_hookspecs.create_task import TaskRequest
     from pyctl_hookspecs.process_mounts import OciMount
@@ -47,6 +48,7 @@ class CoreHost:
         self._session = session
         self._own_client = client
         self._ready = ready
+        self._claims: list[Lock] = []
 
     def leased(self, lease_id: str, ready: Callable[[], object] | None = None) -> CoreHost:
         """``ready`` returns once the lease exists; nothing is asked of the daemon before."""
@@ -100,7 +102,12 @@ class CoreHost:
     def volumes(self) -> VolumeStore:
         from pyctl.state.volumes import VolumeStore
 
-        return VolumeStore(self.data_store, self.namespace)
+        return VolumeStore(self.data_store, self.namespace, self._claims if self._own_client else None)
+
+    def drop_claims(self) -> None:
+        """For core only: the container that uses this host's volumes exists, or never will."""
+        while self._claims:
+            self._claims.pop().release()
 
     def task_pid(self, container_id: str) -> int:
         status = self.client.tasks.get(container_id)

@@ -33,8 +33,12 @@ def leased(session: Session, *, sync: bool = False) -> Iterator[CoreHost]:
     """
     lease_id, labels = _new_lease()
     making = session.client.leases.start_create(lease_id, labels)
+    host = session.host.leased(lease_id, making.result)
     try:
-        yield session.host.leased(lease_id, making.result)
+        try:
+            yield host
+        finally:
+            host.drop_claims()
     except BaseException:
         _settle(making)  # two connections: the daemon might see the deletion first
         _delete(session, lease_id, sync=sync)

@@ -175,7 +175,7 @@ def prune(
         sizes[volume.name] = size_bytes(volume.mountpoint)
         return True
 
-    removed = store.prune(users(), every=every, matches=wanted)
+    removed = store.prune(users, every=every, matches=wanted)
     return Pruned(names=tuple(volume.name for volume in removed), reclaimed_bytes=sum(sizes[volume.name] for volume in removed))
 
 

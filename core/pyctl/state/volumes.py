@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
-from pyctl.state.locks import is_temporary, lock_directory, write_atomic
+from pyctl.state.locks import Lock, is_temporary, lock_directory, write_atomic
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
 ANONYMOUS_LABEL = "nerdctl/anonymous-volumes"
 
@@ -32,15 +33,23 @@ class VolumeStore:
     """``DATASTORE/volumes/<namespace>``; a volume exists when its ``volume.json`` does.
 
     Every change holds an exclusive flock on the directory. nerdctl holds it for a whole container create, so a call
-    may wait for that long.
+    may wait for that long. Ours holds a shared flock on each volume's ``volume.json`` meanwhile, which removal waits for:
+    ``claims`` collects those that ``ensure`` took, for the caller to release. (The volume's directory is locked by who
+    fills it.)
     """
 
-    def __init__(self, data_store: str, namespace: str) -> None:
+    def __init__(self, data_store: str, namespace: str, claims: list[Lock] | None = None) -> None:
         self._root = os.path.join(data_store, "volumes", namespace)
+        self._claims = claims
 
     def ensure(self, volume_name: str, labels: Mapping[str, str]) -> str:
         """Host path of the volume's data, made if it does not exist yet; the labels of an existing one stay."""
-        return self.create(volume_name, labels)[0].mountpoint
+        check_name(volume_name)
+        with lock_directory(self._root):
+            volume, _ = self._create(volume_name, labels)
+            if self._claims is not None:
+                self._claims.append(Lock(os.path.join(self._root, volume_name, "volume.json"), shared=True))
+            return volume.mountpoint
 
     def create(self, volume_name: str, labels: Mapping[str, str]) -> tuple[Volume, bool]:
         """The volume, and whether it is new.
@@ -50,29 +59,32 @@ class VolumeStore:
         """
         check_name(volume_name)
         with lock_directory(self._root):
-            found = self._read(volume_name)
-            if found is not None:
-                os.makedirs(found.mountpoint, mode=0o755, exist_ok=True)
-                return found, False
-            directory = os.path.join(self._root, volume_name)
-            data = os.path.join(directory, "_data")
-            is_new = not os.path.isdir(directory)
-            import json
+            return self._create(volume_name, labels)
 
-            content = json.dumps({"labels": dict(sorted(labels.items())) or None}, indent=4, ensure_ascii=False)
-            try:
-                os.makedirs(directory, mode=0o700, exist_ok=True)
-                # Docker's mode: users of a container other than root may read what root puts there. The data root is 0700.
-                os.makedirs(data, mode=0o755, exist_ok=True)
-                os.chmod(data, 0o755)
-                write_atomic(os.path.join(directory, "volume.json"), content)
-            except BaseException:
-                if is_new:
-                    _delete(directory)
-                raise
-            made = self._read(volume_name)
-            assert made is not None  # under our lock, just written
-            return made, True
+    def _create(self, volume_name: str, labels: Mapping[str, str]) -> tuple[Volume, bool]:
+        found = self._read(volume_name)
+        if found is not None:
+            os.makedirs(found.mountpoint, mode=0o755, exist_ok=True)
+            return found, False
+        directory = os.path.join(self._root, volume_name)
+        data = os.path.join(directory, "_data")
+        is_new = not os.path.isdir(directory)
+        import json
+
+        content = json.dumps({"labels": dict(sorted(labels.items())) or None}, indent=4, ensure_ascii=False)
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            # Docker's mode: users of a container other than root may read what root puts there. The data root is 0700.
+            os.makedirs(data, mode=0o755, exist_ok=True)
+            os.chmod(data, 0o755)
+            write_atomic(os.path.join(directory, "volume.json"), content)
+        except BaseException:
+            if is_new:
+                _delete(directory)
+            raise
+        made = self._read(volume_name)
+        assert made is not None  # under our lock, just written
+        return made, True
 
     def get(self, volume_name: str) -> Volume:
         """One volume.
@@ -98,37 +110,91 @@ class VolumeStore:
 
     def remove(self, volume_name: str) -> None:
         """Remove a volume; one that is not there counts as removed. Whether it is in use is the caller's question."""
-        if _is_name(volume_name):
-            self.remove_unless(volume_name, lambda name: False)
+        if not _is_name(volume_name) or not os.path.isdir(self._root):
+            return
+        with lock_directory(self._root):
+            self._doom(volume_name)
+        self._sweep()
 
     def remove_unless(self, volume_name: str, in_use: Callable[[str], bool]) -> bool:
-        """Remove a volume unless ``in_use`` says so, asked under the lock; True when it was there and is gone."""
-        if not os.path.isdir(self._root):
+        """Remove a volume unless ``in_use`` says so, asked under the lock; True when it was there and is gone.
+
+        Waits while a container that is to use it is being created: ``in_use`` then knows that one, too.
+        """
+        if not _is_name(volume_name) or not os.path.isdir(self._root):
             return False
-        with lock_directory(self._root):
-            if self._read(volume_name) is None and not os.path.isdir(os.path.join(self._root, volume_name)):
-                return False
-            if in_use(volume_name):
-                return False
-            # First out of sight, in one step: a kill in the middle of deleting leaves no half volume.
-            doomed = os.path.join(self._root, f".tmp-removed-{volume_name}-{os.urandom(4).hex()}")
-            os.rename(os.path.join(self._root, volume_name), doomed)
-            leftovers = [name for name in os.listdir(self._root) if name.startswith(".tmp-removed-")]
-        for name in leftovers:
-            _delete(os.path.join(self._root, name))
+        while True:
+            with lock_directory(self._root):
+                claimed = self._claimed(volume_name)
+                if claimed < 0:
+                    if not os.path.isdir(os.path.join(self._root, volume_name)) or in_use(volume_name):
+                        return False
+                    self._doom(volume_name)
+                    break
+            try:
+                fcntl.flock(claimed, fcntl.LOCK_EX)  # not under our lock: the other one may need it to go on
+            finally:
+                os.close(claimed)
+        self._sweep()
         return True
 
     def prune(
-        self, in_use: Iterable[str], *, every: bool = False, matches: Callable[[Volume], bool] | None = None
+        self,
+        in_use: Callable[[], Container[str]],
+        *,
+        every: bool = False,
+        matches: Callable[[Volume], bool] | None = None,
     ) -> tuple[Volume, ...]:
-        """Remove unused volumes, anonymous ones only unless ``every``; returns what was removed."""
-        used = frozenset(in_use)
+        """Remove unused volumes, anonymous ones only unless ``every``; returns what was removed.
+
+        ``in_use`` is asked before anything is looked at closely and again under the lock.
+        """
+        used = in_use()
+        wanted = [
+            volume
+            for volume in self.list()
+            if volume.name not in used and (every or volume.is_anonymous) and (matches is None or matches(volume))
+        ]
         removed = []
-        for volume in self.list():
-            wanted = volume.name not in used and (every or volume.is_anonymous) and (matches is None or matches(volume))
-            if wanted and self.remove_unless(volume.name, used.__contains__):
-                removed.append(volume)
+        if wanted:
+            with lock_directory(self._root):
+                used = in_use()
+                for volume in wanted:
+                    claimed = self._claimed(volume.name)
+                    if claimed >= 0:
+                        os.close(claimed)
+                    elif volume.name not in used and self._doom(volume.name):
+                        removed.append(volume)
+            self._sweep()
         return tuple(removed)
+
+    def _claimed(self, volume_name: str) -> int:
+        """A descriptor to wait with if somebody is about to use the volume, else -1."""
+        try:
+            descriptor = os.open(os.path.join(self._root, volume_name, "volume.json"), os.O_RDONLY | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return -1
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return descriptor
+        os.close(descriptor)
+        return -1
+
+    def _doom(self, volume_name: str) -> bool:
+        """Out of sight first, in one step: a kill in the middle of deleting leaves no half volume."""
+        doomed = os.path.join(self._root, f".tmp-removed-{volume_name}-{os.urandom(4).hex()}")
+        try:
+            os.rename(os.path.join(self._root, volume_name), doomed)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _sweep(self) -> None:
+        """Delete what is out of sight, without the lock."""
+        for name in os.listdir(self._root):
+            if name.startswith(".tmp-removed-"):
+                _delete(os.path.join(self._root, name))
 
     def _read(self, volume_name: str) -> Volume | None:
         directory = os.path.join(self._root, volume_name)

@@ -93,8 +93,8 @@ def test_a_volume_in_use_stays(store: VolumeStore) -> None:
 def test_prune_takes_unused_anonymous_volumes_or_all(store: VolumeStore) -> None:
     for name, labels in (("named", {}), ("used", {ANONYMOUS_LABEL: ""}), ("anonymous", {ANONYMOUS_LABEL: ""})):
         store.ensure(name, labels)
-    assert [volume.name for volume in store.prune(("used",))] == ["anonymous"]
-    assert [volume.name for volume in store.prune(("used",), every=True)] == ["named"]
+    assert [volume.name for volume in store.prune(lambda: ("used",))] == ["anonymous"]
+    assert [volume.name for volume in store.prune(lambda: ("used",), every=True)] == ["named"]
     assert [volume.name for volume in store.list()] == ["used"]
 
 
@@ -130,3 +130,45 @@ def test_a_full_disk_leaves_no_half_volume(store: VolumeStore, tmp_path: Path, m
         store.create("data", {})
     monkeypatch.undo()
     assert os.listdir(tmp_path / "volumes" / "ns") == []
+
+
+def test_removal_waits_for_a_container_that_is_being_created_and_then_asks(tmp_path: Path, store: VolumeStore) -> None:
+    from threading import Event, Thread
+
+    claims: list[Lock] = []
+    VolumeStore(str(tmp_path), "ns", claims).ensure("data", {})
+    users: list[str] = []
+    is_over = Event()
+
+    def remove() -> None:
+        assert not store.remove_unless("data", users.__contains__)
+        is_over.set()
+
+    remover = Thread(target=remove)
+    remover.start()
+    VolumeStore(str(tmp_path), "ns", claims).ensure("other", {})  # the creation can go on: nobody holds the store meanwhile
+    assert not is_over.is_set()
+    users.append("data")  # the container is there
+    while claims:
+        claims.pop().release()
+    remover.join(10)
+    assert is_over.is_set()
+    assert [volume.name for volume in store.list()] == ["data", "other"]
+
+
+def test_prune_leaves_what_a_container_that_is_being_created_will_use(tmp_path: Path, store: VolumeStore) -> None:
+    claims: list[Lock] = []
+    VolumeStore(str(tmp_path), "ns", claims).ensure("data", {ANONYMOUS_LABEL: ""})
+    assert store.prune(tuple) == ()
+    claims.pop().release()
+    answers = iter([(), ("data",)])  # one was created after the first look
+    assert store.prune(lambda: next(answers)) == ()
+    assert [volume.name for volume in store.prune(tuple)] == ["data"]
+
+
+def test_a_creation_that_is_undone_removes_what_it_made(tmp_path: Path, store: VolumeStore) -> None:
+    claims: list[Lock] = []
+    VolumeStore(str(tmp_path), "ns", claims).ensure("data", {})
+    store.remove("data")
+    assert store.list() == ()
+    claims.pop().release()
