@@ -64,6 +64,18 @@ class TestDualStackBridge(TestBridge):
 
 
 @pytest.mark.integration
+class TestInternalBridge(TestBridge):
+    publishes_ports = False
+
+    @pytest.fixture
+    def conflist(self, tmp_path: Any) -> str:
+        ipam = {"type": "host-local", "dataDir": f"{tmp_path}/leases", "ranges": [[{"subnet": "10.99.0.0/24"}]]}
+        main = {"type": "bridge", "bridge": "br-exam", "hairpinMode": True, "ipam": ipam}
+        chain = [main, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
+        return json.dumps({"cniVersion": "1.0.0", "name": "examined", "nerdctlID": "e" * 64, "plugins": chain})
+
+
+@pytest.mark.integration
 class TestCni(NetworkDriverSuite):
     """nerdctl's chain, by the real binaries."""
 
@@ -82,3 +94,15 @@ class TestCni(NetworkDriverSuite):
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         chain = [main, ports, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
         return json.dumps({"cniVersion": "1.0.0", "name": "examined", "plugins": chain})
+
+
+@pytest.mark.integration
+class TestCniPtp(TestCni):
+    """Somebody's old list, whose plug-ins publish nothing."""
+
+    publishes_ports = False
+
+    @pytest.fixture
+    def conflist(self, tmp_path: Any) -> str:
+        ipam = {"type": "host-local", "dataDir": f"{tmp_path}/leases", "subnet": "10.99.0.0/24"}
+        return json.dumps({"cniVersion": "0.3.1", "name": "examined", "plugins": [{"type": "ptp", "ipam": ipam}]})

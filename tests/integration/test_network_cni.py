@@ -103,9 +103,8 @@ def test_a_foreign_list_of_an_old_version_connects(
 
 
 def test_containers_on_a_macvlan_network_find_each_other(pyctl: Any, start: Callable[..., str], busybox: str) -> None:
-    subprocess.run(
-        "ip link add nic type veth peer name switch && ip link set nic up && ip link set switch up", shell=True, check=True
-    )
+    for command in ("ip link add nic type veth peer name switch", "ip link set nic up", "ip link set switch up"):
+        subprocess.run(command.split(), check=True)
     pyctl("network", "create", "--driver", "macvlan", "-o", "parent=nic", "--subnet", "10.79.0.0/24", "lan")
     try:
         start("--network", "lan", "--name", "lan-server")
@@ -164,3 +163,18 @@ def test_an_interrupt_while_a_plugin_runs_leaves_nothing(
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
+
+
+def test_plugins_of_a_directory_named_once_are_found_again_when_the_container_ends(
+    pyctl: Any, busybox: str, network: Callable[..., str], tmp_path: Path
+) -> None:
+    plugin = tmp_path / "cable"
+    plugin.write_text("#!/bin/sh\nexec /usr/lib/cni/ptp\n")
+    plugin.chmod(0o755)
+    network("cablenet", {"type": "cable", "ipam": _pool(tmp_path, "10.82.0.0/24")})
+    container_id = pyctl(
+        "--cni-path", f"{tmp_path}:/usr/lib/cni", "run", "-d", "--network", "cablenet", busybox, "sleep", "60"
+    ).out
+    assert os.listdir(_RESULTS) != []
+    pyctl("rm", "-f", container_id)
+    assert os.listdir(_RESULTS) == []

@@ -23,6 +23,7 @@ class Cached(Record):
 
     ``result`` is the last plug-in's, in the list's version; empty until all of them have run. ``refused`` is the
     position of the plug-in that refused to connect, -1 when none did: it and those after it have nothing to undo.
+    ``directories`` are where the binaries were.
     """
 
     network: str
@@ -34,6 +35,7 @@ class Cached(Record):
     capabilities: Mapping[str, Any]
     result: Mapping[str, Any]
     refused: int = -1
+    directories: tuple[str, ...] = ()
 
 
 def write(cached: Cached) -> None:
@@ -52,6 +54,7 @@ def write(cached: Cached) -> None:
         "capabilityArgs": dict(cached.capabilities),
         "result": dict(cached.result),
         "pyctl.refused": cached.refused + 1,  # libcni passes over what it does not know
+        "pyctl.directories": list(cached.directories),
     }
     needed = ("kind", "containerId", "config", "ifName", "networkName")  # libcni leaves the rest out when it is empty
     text = json.dumps({key: value for key, value in content.items() if value or key in needed})
@@ -110,6 +113,7 @@ def _read(path: str) -> Cached | None:
             capabilities=content.get("capabilityArgs") or {},
             result=content.get("result") or {},
             refused=int(content.get("pyctl.refused") or 0) - 1,
+            directories=tuple(content.get("pyctl.directories") or ()),
         )
     except FileNotFoundError:
         return None

@@ -31,15 +31,17 @@ class RefusedError(PyctlError):
 class Runner:
     """Carries out one list with the binaries and the locks of ``host``."""
 
-    def __init__(self, chain: Chain, host: Host, *, lenient: bool = False) -> None:
-        """Every binary is looked up before the first runs; with ``lenient`` only when its turn comes.
+    def __init__(self, chain: Chain, host: Host, *, lenient: bool = False, more: Sequence[str] = ()) -> None:
+        """Every binary is looked up before the first runs; with ``lenient`` only when its turn comes. ``more`` are
+        directories to search after the host's.
 
         Raises:
             NotFoundError: a binary is missing.
         """
         self.chain = chain
         self._host = host
-        self._binaries = {} if lenient else _cni_config.find_binaries(chain, host.cni_paths)
+        self._directories = (*host.cni_paths, *(one for one in more if one not in host.cni_paths))
+        self._binaries = {} if lenient else _cni_config.find_binaries(chain, self._directories)
         self._versions: dict[str, tuple[str, ...]] = {}
 
     def settle(self) -> None:
@@ -161,7 +163,7 @@ class Runner:
     def _known(self, kind: str) -> tuple[str, ...]:
         if kind not in self._versions:
             config = {"cniVersion": self.chain.version}
-            variables = {"CNI_PATH": ":".join(self._host.cni_paths)}
+            variables = {"CNI_PATH": ":".join(self._directories)}
             answer = _cni_exec.run(self._binary(kind), "VERSION", config, variables, is_cancelled=self._host.cancelled)
             self._versions[kind] = tuple(str(one) for one in answer.get("supportedVersions") or ())
         return self._versions[kind]
@@ -176,7 +178,7 @@ class Runner:
         may_cancel: bool = False,
     ) -> dict[str, Any]:
         config = {**plugin, "name": self.chain.name, "cniVersion": self.chain.version, **more}
-        variables = {"CNI_PATH": ":".join(self._host.cni_paths)}
+        variables = {"CNI_PATH": ":".join(self._directories)}
         if cached is not None:
             declared = plugin.get("capabilities") or {}
             given = {key: value for key, value in cached.capabilities.items() if declared.get(key) is True}
@@ -197,5 +199,5 @@ class Runner:
 
     def _binary(self, kind: str) -> str:
         if kind not in self._binaries:
-            self._binaries[kind] = _cni_config.find_binary(self.chain.name, kind, self._host.cni_paths)
+            self._binaries[kind] = _cni_config.find_binary(self.chain.name, kind, self._directories)
         return self._binaries[kind]

@@ -33,7 +33,7 @@ def repair(one: ConnectedNetwork, asked: Cached, host: Host) -> list[str]:
             cached = asked.replace(result=_cni_result.from_1_0(one.attachment.cni_result, version))
             _cni_cache.write(cached)
             says.append(f"noted for other users of CNI how {name} is connected to {asked.network}")
-        runner = _cni_chain.Runner(_cni_config.read(cached.config), host)
+        runner = _cni_chain.Runner(_cni_config.read(cached.config), host, more=cached.directories)
         wrong = _wrong(runner, cached)
         if 0 in wrong:
             _reconnect(runner, cached, asked)

@@ -16,6 +16,7 @@ from pyctl_hookspecs import (
     UnsupportedError,
     hookimpl,
 )
+from pyctl_hookspecs.errors import CancelledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,14 +61,14 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
             _delete(before, host)
         runner.settle()
         runner.status()
-        cached = _cached(request, runner.chain, ())
+        cached = _cached(request, runner.chain, (), host)
         _cni_cache.write(cached)
         ports: tuple[PortMapping, ...] = ()
         if request.ports:
             from pyctl_plugins.network import _cni_pool, _ports
 
             ports = _ports.hold(request, _cni_pool.families(runner.chain), host)
-            cached = _cached(request, runner.chain, ports)
+            cached = _cached(request, runner.chain, ports, host)
             _cni_cache.write(cached)
         cached = cached.replace(result=_add(runner, cached, request))
         _cni_cache.write(cached)
@@ -94,7 +95,7 @@ def detach_network(request: NetworkRequest, undo_token: str, host: Host) -> None
     chain = _cni_config.read(request.conflist)
     with _cni_lock.Turn(host.runtime_dir, _owner(request)):
         cached = _cni_cache.read(chain.name, _owner(request), request.interface)
-        _delete(cached or _cached(request, chain, ()), host)
+        _delete(cached or _cached(request, chain, (), host), host)
 
 
 @hookimpl
@@ -140,7 +141,7 @@ def repair_networks(connected: tuple[ConnectedNetwork, ...], is_alive: Callable[
             mac_address=one.attachment.mac_address,
         )
         try:
-            asked = _cached(as_it_is, _cni_config.read(one.request.conflist), one.attachment.ports)
+            asked = _cached(as_it_is, _cni_config.read(one.request.conflist), one.attachment.ports, host)
             says += _cni_upkeep.repair(one, asked, host)
         except PyctlError as error:
             errors.append(error)
@@ -164,6 +165,8 @@ def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, A
 
     try:
         return runner.add(cached)
+    except CancelledError:
+        raise
     except PyctlError as error:
         if isinstance(error, _cni_chain.RefusedError):
             _cni_cache.write(cached.replace(refused=error.position))
@@ -180,14 +183,15 @@ def _delete(cached: Cached, host: Host) -> None:
     from pyctl_plugins.network import _cni_chain, _cni_config
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
-    was_whole = _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True).delete(cached, netns)
+    runner = _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True, more=cached.directories)
+    was_whole = runner.delete(cached, netns)
     if not netns or not was_whole:
         from pyctl_plugins.network import _cni_rules
 
         _cni_rules.remove_container(cached.owner)
 
 
-def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...]) -> Cached:
+def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...], host: Host) -> Cached:
     from pyctl_plugins.network._cni_cache import Cached
 
     arguments = [("IgnoreUnknown", "1")]
@@ -219,6 +223,7 @@ def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...
         arguments=tuple(arguments),
         capabilities=capabilities,
         result={},
+        directories=host.cni_paths,
     )
 
 

@@ -240,7 +240,7 @@ def test_a_plugin_that_hangs_is_ended_with_what_it_started(fakes: Fakes, tmp_pat
 
 def test_an_interrupt_ends_the_plugin(fakes: Fakes, tmp_path: Path) -> None:
     fakes.does("first", "ADD", f"echo $$ > {tmp_path}/self; exec sleep 600")
-    with pytest.raises(CancelledError, match=r"interrupted while plug-in first was running \(ADD\)"):
+    with pytest.raises(CancelledError, match=r"^interrupted$"):
         _cni_exec.run(str(fakes.bin / "first"), "ADD", {}, {}, is_cancelled=(tmp_path / "self").exists)
     _wait_for_end(int((tmp_path / "self").read_text()))
 
