@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pyctl_hookspecs.testing.network import NetworkDriverSuite
+from pyctl_hookspecs import NetworkRequest, PortMapping
+from pyctl_hookspecs.testing.network import FakeHost, NetworkDriverSuite
 from pyctl_plugins.network import _cni_cache, bridge, cni, container, host, none
 
 
@@ -73,6 +74,12 @@ class TestInternalBridge(TestBridge):
         main = {"type": "bridge", "bridge": "br-exam", "hairpinMode": True, "ipam": ipam}
         chain = [main, {"type": "firewall", "ingressPolicy": "same-bridge"}, {"type": "tuning"}]
         return json.dumps({"cniVersion": "1.0.0", "name": "examined", "nerdctlID": "e" * 64, "plugins": chain})
+
+    def test_ports_that_cannot_be_published_are_refused_while_planning(
+        self, hook: Any, request_one: NetworkRequest, host: FakeHost
+    ) -> None:
+        """Not so here: Docker's internal networks take ports and publish nothing, and compose files rely on it."""
+        hook.plan_network(request=request_one.replace(ports=(PortMapping(container_port=80),)), host=host)
 
 
 @pytest.mark.integration
