@@ -157,6 +157,24 @@ def test_one_name_is_given_once(pyctl: Pyctl, networks: Callable[..., str]) -> N
     pyctl("network", "rm", "twin")
 
 
+def test_a_network_is_not_removed_under_a_container_that_starts(pyctl: Pyctl, engine: Engine, busybox: str) -> None:
+    before = leaks.census(engine)
+    for number in range(4):
+        name = f"contested{number}"
+        pyctl("network", "create", name)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        running = pyctl.popen("run", "-d", "--name", name, "--network", name, busybox, "sleep", "60", **pipes)
+        removal = pyctl("network", "rm", name, ok=False)
+        error = running.communicate(timeout=60)[1].decode()
+        if removal.code == 0:
+            assert (running.returncode, f"network {name} not found" in error) == (125, True), error
+        else:
+            assert (running.returncode, "has active endpoints" in removal.stderr) == (0, True), (error, removal.stderr)
+            pyctl("rm", "-f", name)
+            pyctl("network", "rm", name)
+    assert leaks.new(before, engine) == []
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
