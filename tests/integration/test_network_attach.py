@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -176,6 +179,35 @@ def test_ports_stay_with_their_network_and_come_back_at_the_next_start(pyctl: Py
     pyctl("restart", "-t", "0", container_id)
     assert _get("127.0.0.1", 18091) == "served"
     assert "80/tcp -> 0.0.0.0:18091" in pyctl("port", container_id).stdout
+
+
+def test_the_default_route_follows_the_priority_of_a_network_that_comes_and_goes(pyctl: Pyctl, start: Callable[..., str]) -> None:
+    container_id = start("--network", "one")
+    pyctl("network", "connect", "--gw-priority", "1", "two", container_id)
+    assert _default_route(pyctl, container_id) == f"{TWO}.1"
+    pyctl("network", "disconnect", "two", container_id)
+    assert _default_route(pyctl, container_id) == f"{ONE}.1"
+
+
+def test_a_policy_brings_every_network_back(pyctl: Pyctl, start: Callable[..., str]) -> None:
+    container_id = start("--network", f"name=one,ip={ONE}.10", "--restart", "always")
+    pyctl("network", "connect", "--ip", f"{TWO}.20", "two", container_id)
+    (before,) = json.loads(pyctl("inspect", container_id).stdout)
+    os.kill(before["State"]["Pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        (now,) = json.loads(pyctl("inspect", container_id).stdout)
+        if now["State"]["Status"] == "running" and now["State"]["Pid"] != before["State"]["Pid"]:
+            break
+    assert _addresses(pyctl, container_id) == {"eth0": f"{ONE}.10", "eth1": f"{TWO}.20"}
+
+
+def test_many_changes_at_once_do_not_get_in_each_others_way(pyctl: Pyctl, start: Callable[..., str]) -> None:
+    container_id = start("--network", "one")
+    for verb, left in (("connect", ["eth0", "eth1", "eth2"]), ("disconnect", ["eth0"])):
+        running = [pyctl.popen("network", verb, network, container_id) for network in ("two", "bridge")]
+        assert [process.wait(60) for process in running] == [0, 0]
+        assert sorted(_addresses(pyctl, container_id)) == left
 
 
 @pytest.mark.parametrize(

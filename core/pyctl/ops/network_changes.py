@@ -63,6 +63,7 @@ def join_peers(session: Session, container_id: str, planned: PlannedNetwork, att
             aliases=(*aliases, *((planned.name, alias) for alias in planned.request.aliases)),
         )
     )
+    settle_default_route(session, container_id)
     serve(session, container_id)
 
 
@@ -106,26 +107,14 @@ def detach(session: Session, token: str) -> None:
         )
     session.hooks.cleanup("network", driver, undo_token, session.host)
     if _is_pinned(netns_path):
-        _restore_default_route(session, container_id, network, netns_path)
+        settle_default_route(session, container_id, without=network)
 
 
-def attach(session: Session, planned: PlannedNetwork, endpoints: Sequence[Endpoint]) -> NetworkAttachment:
-    """Connect a namespace that lives; if its priority is the highest of ``endpoints`` the default route is the new network's."""
-    import json
+def settle_default_route(session: Session, container_id: str, *, without: str = "") -> None:
+    """One of a running container's networks has the default route: the one that a start would give it to.
 
-    from pyctl.ops.networking import connect
-    from pyctl.state import default_route
-
-    request = planned.request
-    attachment = connect(session, planned)
-    if attachment.cni_result and planned.gateway_priority > max((one.gateway_priority for one in endpoints), default=0):
-        for route in default_route.offered(json.loads(attachment.cni_result)):
-            default_route.take_over(request.netns_path, attachment.interface, route, replace=True)
-    return attachment
-
-
-def _restore_default_route(session: Session, container_id: str, network: str, netns_path: str) -> None:
-    """One of the networks that are left gives the default route if it went with ``network``: the one a start would choose."""
+    ``without`` is a network that is going.
+    """
     import json
 
     from pyctl.ops.ending import state_of
@@ -133,17 +122,19 @@ def _restore_default_route(session: Session, container_id: str, network: str, ne
     from pyctl.state import default_route
     from pyctl.state.hosts import HostsStore
 
-    entry = HostsStore(session.paths.data_store, session.namespace).entry(container_id)
     try:
         endpoints = from_labels(session.client.containers.get(container_id).labels)
     except NotFoundError:
         return
-    order = {endpoint.network: -endpoint.gateway_priority for endpoint in endpoints}
     attachments = state_of(session, container_id).attachments()
-    left = [pair for pair in (entry.networks if entry else ()) if pair[0] != network and pair[0] in attachments]
-    for name, result in sorted(left, key=lambda pair: order.get(pair[0], 0)):
-        for route in default_route.offered(json.loads(result)):
-            default_route.take_over(netns_path, attachments[name]["interface"], route, replace=False)
+    entry = HostsStore(session.paths.data_store, session.namespace).entry(container_id)
+    results = dict(entry.networks) if entry else {}
+    rank = {one.network: (-one.gateway_priority, position) for position, one in enumerate(endpoints)}
+    names = sorted((name for name in attachments if name in results and name != without), key=lambda n: rank.get(n, (0, 0)))
+    default_route.settle(
+        session.paths.netns(container_id),
+        [(attachments[name]["interface"], default_route.offered(json.loads(results[name]))) for name in names],
+    )
 
 
 def _is_pinned(path: str) -> bool:

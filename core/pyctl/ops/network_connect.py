@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.ops.network_changes import attach, attachment_token, join_peers, store_endpoints
+from pyctl.ops.network_changes import attachment_token, join_peers, store_endpoints
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError, UnsupportedError
 
 TYPE_CHECKING = False
@@ -119,6 +119,7 @@ def _plug_in(
     from pyctl.lifecycle.apply import Chapter, apply
     from pyctl.lifecycle.journal import JournalEntry
     from pyctl.lifecycle.steps import Step
+    from pyctl.ops import networking
     from pyctl.ops.signals import cancelling
     from pyctl.ops.undo import undoer
     from pyctl.ops.watching import watcher
@@ -142,14 +143,14 @@ def _plug_in(
             provider="core/attachment",
             undo_token=attachment_token(planned.driver, planned.request, planned.intent.undo_token),
             late=planned.intent.late,
-            do=lambda _: attach(session, planned, wanted[:-1]),
+            do=lambda _: networking.connect(session, planned),
         ),
         Step(
             name=names[2],
             says="enter the new addresses for its peers",
             provider="core/peers",
             undo_token=f"{container_id}/{planned.name}",
-            needs=(names[1],),
+            needs=names[:2],
             do=lambda results: join_peers(session, container_id, planned, results[names[1]], stays),
         ),
     ]

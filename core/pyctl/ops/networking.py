@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class PlannedNetwork(Record):
     """One network of a container: who connects it, what it is asked, what it intends.
 
-    ``gateway_priority`` decides who is connected first and so gets the default route. ``path`` is the network's file,
-    empty if it needs none.
+    The network with the highest ``gateway_priority`` gets the default route, the first one among equals. ``path`` is the
+    network's file, empty if it needs none.
     """
 
     driver: str
@@ -121,10 +121,7 @@ def spec_namespace(session: Session, container_id: str, planned: Sequence[Planne
 def network_steps(
     session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...], *, after: tuple[str, ...]
 ) -> list[Step]:
-    """Pin the namespace if the drivers want one, connect it to every network, and tell the peers.
-
-    One network at a time, the one that is to have the default route first: all want it, and the first keeps it.
-    """
+    """Pin the namespace if the drivers want one, connect it to every network, and tell the peers."""
     steps: list[Step] = []
     needs: tuple[str, ...] = ()
     if is_pinned(planned):
@@ -140,9 +137,7 @@ def network_steps(
             )
         )
     names = tuple(f"network-{index}" for index in range(len(planned)))
-    for name, network in sorted(zip(names, planned, strict=True), key=lambda pair: -pair[1].gateway_priority):
-        steps.append(connect_step(session, name, network, needs=needs))
-        needs = (name,)
+    steps.extend(connect_step(session, name, network, needs=needs) for name, network in zip(names, planned, strict=True))
     steps.append(
         Step(
             name="hosts",
@@ -210,10 +205,23 @@ def _enter(
     state.save_attachments(dict(kept))
     if facts.donor_id:
         return  # it shares the other container's hosts file
+    if len(planned) > 1:
+        _settle_default_route(planned, attachments)
     results = tuple((p.name, a.cni_result) for p, a in zip(planned, attachments, strict=True))
     aliases = tuple((p.name, alias) for p in planned for alias in p.request.aliases)
     HostsStore(session.paths.data_store, session.namespace).acquire(hosts_entry(facts, results, aliases))
     serve(session, facts.container_id)
+
+
+def _settle_default_route(planned: tuple[PlannedNetwork, ...], attachments: list[NetworkAttachment]) -> None:
+    """All want it; real CNI plug-ins give it to whoever comes last, ours to whoever comes first."""
+    import json
+
+    from pyctl.state import default_route
+
+    pairs = sorted(zip(planned, attachments, strict=True), key=lambda pair: -pair[0].gateway_priority)
+    networks = [(a.interface, default_route.offered(json.loads(a.cni_result))) for _, a in pairs if a.cni_result]
+    default_route.settle(planned[0].request.netns_path, networks)
 
 
 def attachment_fields(attachment: NetworkAttachment, step: str) -> dict[str, Any]:
