@@ -132,6 +132,18 @@ def test_what_docker_refuses_before_its_engine_hears_of_it_has_exit_status_1(sai
     assert said("inspect", "--type", "foo", "nosuch") == (1, 'pyctl: "foo" is not a valid value for --type\n')
 
 
+def test_what_the_engine_refuses_is_125_for_run_and_1_for_create(said: Any, pyctl: Any, busybox: str, name: str) -> None:
+    container_id = pyctl("create", "--name", name, busybox).out
+    conflict = f'pyctl: Conflict. The container name "/{name}" is already in use by container "{container_id}". '
+    for flags, words in {
+        ("--name", name): conflict + "You have to remove (or rename) that container to be able to reuse that name.\n",
+        ("--stop-signal", "foo"): "pyctl: invalid signal: foo\n",
+    }.items():
+        assert said("create", *flags, busybox) == (1, words)
+        assert said("run", *flags, busybox) == (125, words)
+    pyctl("rm", name)
+
+
 def test_ports_that_cannot_be_published_are_not_passed_over_in_silence(said: Any, busybox: str) -> None:
     code, stderr = said("run", "--rm", "--network", "host", "-p", "80:80", busybox, "true")
     assert (code, stderr) == (0, "WARNING: Published ports are discarded when using host network mode\n")

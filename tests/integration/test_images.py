@@ -205,6 +205,12 @@ def test_an_image_that_a_container_uses_goes_only_with_force(pyctl: Pyctl, image
     pyctl("rm", container_id)
 
 
+def test_removing_a_missing_image_by_force_is_a_line_and_no_failure(pyctl: Pyctl) -> None:
+    done = pyctl("rmi", "-f", "nosuch", ok=False)
+    assert (done.code, done.stderr) == (0, "pyctl: No such image: nosuch:latest\n")
+    assert pyctl("rmi", "-f", "nosuch", "NO", ok=False).code == 1
+
+
 def test_a_running_containers_image_loses_its_name_but_not_its_content(pyctl: Pyctl, registry: Registry, name: str) -> None:
     ref = registry.push(f"images/{name.lower()}", [busybox_layer()])
     container_id = pyctl("run", "-d", "--network", "none", ref, "sleep", "1000").out

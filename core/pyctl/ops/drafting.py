@@ -40,7 +40,7 @@ def check_options(options: ContainerOptions) -> None:
     """Refuse what contradicts itself before anything is looked up.
 
     Raises:
-        InvalidArgumentError: names the flags, in Docker's words; exit code 125.
+        InvalidArgumentError: names the flags, in Docker's words; exit code 125 where ``create`` has it too.
         UnsupportedError: a flag that is not done yet.
     """
     from pyctl.ops.policies import parse_policy
@@ -54,7 +54,7 @@ def check_options(options: ContainerOptions) -> None:
         try:
             parse_signal(options.stop_signal)
         except InvalidArgumentError:
-            raise InvalidArgumentError(f"invalid signal: {options.stop_signal}", exit_code=125) from None
+            raise InvalidArgumentError(f"invalid signal: {options.stop_signal}") from None
     policy = parse_policy(options.restart)
     if options.rm and policy.name != "no":
         raise InvalidArgumentError("conflicting options: cannot specify both --restart and --rm", exit_code=125)
@@ -82,7 +82,7 @@ def ensure_image(
             return _noting_platform(session, options, found)
         if options.pull == "never":
             reason = why_absent(session, options.image, options.platform)
-            raise NotFoundError("image", options.image, message=reason, exit_code=125)
+            raise NotFoundError("image", options.image, message=reason)
         session.notices.append(f"Unable to find image '{with_tag(options.image)}' locally")
     return _noting_platform(session, options, pull_image(session, options.image, options.platform, progress))
 
@@ -192,15 +192,15 @@ def _endpoints(session: Session, options: ContainerOptions) -> tuple[Endpoint, .
         return found
     from pyctl.ops.lookup import find_container
 
-    for what, given in (
-        ("hostname", options.hostname),
-        ("dns", options.dns),
-        ("port publishing", options.publish or options.publish_all),
-        ("custom host-to-IP mapping", options.add_host),
+    for given, refusal in (
+        (options.hostname, "hostname and the network mode"),
+        (options.dns, "dns and the network mode"),
+        (options.publish or options.publish_all, "port publishing and the container type network mode"),
+        (options.expose, "port exposing and the container type network mode"),
+        (options.add_host, "custom host-to-IP mapping and the network mode"),
     ):
         if given:
-            kind = "the container type network mode" if given is options.publish else "the network mode"
-            raise InvalidArgumentError(f"conflicting options: {what} and {kind}", exit_code=125)
+            raise InvalidArgumentError(f"conflicting options: {refusal}", exit_code=125)
     donor = find_container(session.client, found[0].network.partition(":")[2])
     return (found[0].replace(network=f"container:{donor.container_id}"),)
 

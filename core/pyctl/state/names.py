@@ -36,8 +36,7 @@ class NameStore:
             if owner and owner != container_id:
                 raise ConflictError(
                     f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
-                    "You have to remove (or rename) that container to be able to reuse that name.",
-                    exit_code=125,
+                    "You have to remove (or rename) that container to be able to reuse that name."
                 )
             write_atomic(f"{self._directory}/{name}", container_id, durable=False)
 

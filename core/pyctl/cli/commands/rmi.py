@@ -22,6 +22,7 @@ def rmi(settings: Settings, options: RmiOptions, images: tuple[str, ...]) -> int
     from pyctl.cli.inspecting import report_all
     from pyctl.lifecycle.batch import in_batch
     from pyctl.ops import image_removal as ops
+    from pyctl_hookspecs.errors import NotFoundError
 
     errors = []
     with session_for(settings) as session:
@@ -37,4 +38,6 @@ def rmi(settings: Settings, options: RmiOptions, images: tuple[str, ...]) -> int
                 echo(f"Untagged: {name}")
             for digest in result.deleted:
                 echo(f"Deleted: {digest}")
-    return report_all(errors)
+    code = report_all(errors)
+    # As in Docker, --force takes a missing image for a removed one, said in a line.
+    return 0 if options.force and all(isinstance(error, NotFoundError) for error in errors) else code
