@@ -156,13 +156,14 @@ def test_an_interrupt_while_a_plugin_runs_leaves_nothing(
     plugin.write_text(f'#!/bin/sh\n[ "$CNI_COMMAND" = DEL ] && exit 0\necho > {tmp_path}/begun\nexec sleep 100\n')
     plugin.chmod(0o755)
     network("slownet", {"type": "slow"})
-    process = pyctl.popen("--cni-path", str(tmp_path), "run", "--rm", "--network", "slownet", busybox, "true")
+    command = ("--cni-path", str(tmp_path), "run", "--rm", "--network", "slownet", busybox, "true")
+    process = pyctl.popen(*command, stderr=subprocess.PIPE)
     give_up = time.monotonic() + 20
     while not (tmp_path / "begun").exists():
         assert time.monotonic() < give_up and process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    assert (process.communicate(timeout=20)[1], process.returncode) == (b"pyctl: interrupted\n", 130)
 
 
 def test_plugins_of_a_directory_named_once_are_found_again_when_the_container_ends(

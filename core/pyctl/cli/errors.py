@@ -29,7 +29,8 @@ def report(error: BaseException) -> int:
 
     with contextlib.suppress(BrokenPipeError):
         sys.stdout.flush()
-    codes = [_report_one(one) for one in _members(error)]
+    told = {(type(one), str(one)): one for one in _members(error)}  # an interrupt ends several steps with one word
+    codes = [_report_one(one) for one in told.values()]
     if _style["debug"]:
         import traceback
 

@@ -99,7 +99,7 @@ def _talk(
         except TimeoutExpired:
             to_send = None  # it is remembered
         if is_cancelled():
-            raise CancelledError("interrupted")
+            raise CancelledError("interrupted", exit_code=130)
         if monotonic() >= give_up:
             raise UnavailableError(f"plug-in {kind}: no answer to {command} within {deadline_s:g} s")
 
