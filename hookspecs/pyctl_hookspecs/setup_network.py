@@ -68,7 +68,8 @@ class NetworkIntent(Intent):
 class NetworkAttachment(Record):
     """What a driver did: what the container, its hosts file and ``inspect`` need to know.
 
-    ``addresses`` are CIDR texts. ``ports`` are the mappings with every host port filled in.
+    ``addresses`` are CIDR texts. ``gateway`` is the IPv4 one, or IPv6's if there is no other; ``gateway6`` is always IPv6's.
+    ``ports`` are the mappings with every host port filled in.
     ``cni_result`` is a CNI 1.0 result as JSON text for nerdctl's ``meta.json``, empty for pseudo networks.
     """
 
@@ -78,6 +79,7 @@ class NetworkAttachment(Record):
     mac_address: str = ""
     ports: tuple[PortMapping, ...] = ()
     cni_result: str = ""
+    gateway6: str = ""
 
 
 class NetworkSubnet(Record):

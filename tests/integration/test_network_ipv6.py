@@ -35,6 +35,7 @@ def test_a_container_has_both_addresses_and_may_use_them_at_once(world: World, b
     assert "tentative" not in sh("ip -6 addr show dev br-both scope global")
     assert seen_from(peer.dial6(), box.address6, 80, box.listen6(80)) == peer.address6
     assert box.sh("ip -6 route show default").split()[:3] == ["default", "via", GATEWAY6]
+    assert (box.attachment.gateway, box.attachment.gateway6) == ("10.73.0.1", GATEWAY6)
     assert box.sh("ip -4 route show default").split()[:3] == ["default", "via", "10.73.0.1"]
 
 

@@ -149,7 +149,7 @@ def _addresses(attachment: Mapping[str, Any]) -> dict[str, Any]:
         "Gateway": gateway if ":" not in gateway else "",
         "IPAddress": "",
         "IPPrefixLen": 0,
-        "IPv6Gateway": gateway if ":" in gateway else "",
+        "IPv6Gateway": attachment.get("gateway6") or (gateway if ":" in gateway else ""),
         "GlobalIPv6Address": "",
         "GlobalIPv6PrefixLen": 0,
     }

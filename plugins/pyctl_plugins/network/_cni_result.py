@@ -41,16 +41,18 @@ def from_1_0(text: str, version: str) -> dict[str, Any]:
 
 
 class Facts:
-    """What a 1.0 result says of one interface inside the container: CIDR addresses, first gateway, hardware address."""
+    """What a 1.0 result says of one interface inside the container: CIDR addresses, gateways, hardware address."""
 
-    __slots__ = ("addresses", "gateway", "mac_address")
+    __slots__ = ("addresses", "gateway", "gateway6", "mac_address")
 
     def __init__(self, result: Mapping[str, Any], interface: str) -> None:
         interfaces = result["interfaces"]
         ours = [at for at, one in enumerate(interfaces) if one.get("sandbox") and one.get("name") == interface]
         ips = [one for one in result["ips"] if one.get("interface") is None or one["interface"] in ours]
         self.addresses = tuple(str(one["address"]) for one in ips)
-        self.gateway: str = next((str(one["gateway"]) for one in ips if one.get("gateway")), "")
+        gateways = [str(one["gateway"]) for one in ips if one.get("gateway")]
+        self.gateway = min(gateways, key=lambda one: ":" in one, default="")
+        self.gateway6 = next((one for one in gateways if ":" in one), "")
         self.mac_address: str = next((str(interfaces[at]["mac"]) for at in ours if interfaces[at].get("mac")), "")
 
 

@@ -162,7 +162,8 @@ def _plug_in(
     return NetworkAttachment(
         interface=request.interface,
         addresses=addresses,
-        gateway=gateways[0] if gateways else "",
+        gateway=min(gateways, key=lambda one: ":" in one, default=""),
+        gateway6=next((one for one in gateways if ":" in one), ""),
         mac_address=mac.hex(":"),
         ports=ports,
         cni_result=_cni_result(links, addresses, gateways, config),

@@ -82,6 +82,7 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
         interface=request.interface,
         addresses=facts.addresses,
         gateway=facts.gateway,
+        gateway6=facts.gateway6,
         mac_address=mac_address,
         ports=ports,
         cni_result=json.dumps(result, separators=(",", ":")),
