@@ -218,6 +218,19 @@ def test_a_fault_at_any_step_of_the_probe_leaves_nothing(pyctl: Pyctl, engine: E
         assert leaks.new(before, engine) == [], step
 
 
+@pytest.mark.parametrize("how", ["error", "kill"])
+def test_a_removal_that_was_begun_is_finished_or_never_was(pyctl: Pyctl, engine: Engine, how: str) -> None:
+    before = leaks.census(engine)
+    for step in ("draft", "unlink"):
+        for when in ("before", "after"):
+            pyctl("network", "create", "doomed", "--subnet", "10.66.0.0/24")
+            fault = {"PYTHONPATH": FAULTS, "PYCTL_FAULT": f"{when}:{step}:{how}"}
+            assert pyctl("network", "rm", "doomed", env=fault, ok=False).code == (1 if how == "error" else -9)
+            pyctl("system", "reconcile")
+            pyctl("network", "rm", *([] if (step, when) == ("unlink", "after") else ["doomed"]), "-f", "nowhere")
+            assert leaks.new(before, engine) == [], (step, when)
+
+
 def test_a_broken_file_stops_only_who_needs_it(pyctl: Pyctl, engine: Engine, busybox: str) -> None:
     folder = f"{engine.netconf_path}/{engine.namespace}"
     os.makedirs(folder, exist_ok=True)

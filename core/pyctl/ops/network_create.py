@@ -50,7 +50,7 @@ def create(session: Session, wish: NetworkWish) -> str:
         ConflictError: the name or a subnet is taken.
         PyctlError, BaseExceptionGroup: the driver could not connect anything; nothing is left behind.
     """
-    from pyctl.ops.network_probe import probe
+    from pyctl.ops.network_plans import probe
     from pyctl.ops.reconciling import undo_abandoned
 
     check_name(wish.name)

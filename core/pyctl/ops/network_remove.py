@@ -26,8 +26,12 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
     Raises:
         NotFoundError: no such network, in Docker's words.
         ConflictError: predefined, nobody's of ours, or in use.
-        PyctlError: the file is gone, but the driver could not take everything away.
+        BaseExceptionGroup: the file is gone, but the driver could not take everything away; the next command tries again.
     """
+    from pyctl.ops.network_plans import dissolve
+    from pyctl.ops.reconciling import undo_abandoned
+
+    undo_abandoned(session)
     netconf_path = session.settings.cni_netconfpath
     try:
         if reference in _PREDEFINED:
@@ -41,12 +45,10 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
                 raise ConflictError(
                     f"error while removing network: network {network.name} id {network.network_id} has active endpoints"
                 )
-            os.unlink(network.path)
+            dissolve(session, network)
     except NotFoundError:
         if not force:
             raise
-        return
-    take_down(session, network)
 
 
 def prune(
@@ -63,7 +65,8 @@ def prune(
     for key, _ in filters:
         if key not in ("label", "label!"):
             raise InvalidArgumentError(f"invalid filter '{key}'")
-    removed, errors = [], []
+    removed: list[str] = []
+    errors: list[Exception] = []
     for network in conflists.read_all(session.settings.cni_netconfpath, session.namespace):
         try:
             _removable(network)
@@ -76,8 +79,10 @@ def prune(
             removed.append(network.name)
         except (ConflictError, NotFoundError):
             continue  # in use, or somebody was faster
-        except PyctlError as error:
+        except (PyctlError, ExceptionGroup) as error:
             errors.append(error)
+            if session.cancel.is_set():
+                break
     return tuple(removed), tuple(errors)
 
 
@@ -95,17 +100,6 @@ def _is_meant(network: Network, filters: Sequence[tuple[str, str]], before_s: fl
         if has == (key == "label!"):
             return False
     return True
-
-
-def take_down(session: Session, network: Network) -> None:
-    """Have the driver remove what the network as a whole has on this host; twice is once.
-
-    Raises:
-        PyctlError: the driver's words.
-    """
-    carried = networks.carried_by(network, session.settings.network_engine)
-    for driver in dict.fromkeys((carried.driver, network.driver)):
-        session.hooks.remove_network(driver, network.name, network.conflist, session.host)
 
 
 def _removable(network: Network) -> Network:

@@ -80,13 +80,13 @@ def _hosts(session: Session, container_id: str) -> None:
 
 
 def _network_draft(session: Session, token: str) -> None:
-    from pyctl.ops.network_probe import undo_draft
+    from pyctl.ops.network_plans import undo_draft
 
     undo_draft(session, token)
 
 
 def _network_trial(session: Session, token: str) -> None:
-    from pyctl.ops.network_probe import undo_connection
+    from pyctl.ops.network_plans import undo_connection
 
     undo_connection(session, token)
 
