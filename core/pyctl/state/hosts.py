@@ -82,10 +82,10 @@ class HostsStore:
             _write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
         self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
+            if old is None and self._is_done(meta, is_in=True):
+                return
             metas = self.metas()
             touched = {*networks, *(old or {}).get("Networks", ())}
-            if old is None and self._is_entered(metas, meta):
-                return
             for container_id in self._evict(metas, entry.container_id, networks):
                 touched.update(metas[container_id].get("Networks") or ())
             self._rewrite(metas, touched, entry.container_id)
@@ -98,35 +98,33 @@ class HostsStore:
         self._unlink(container_id, "meta.json")
         with lock_directory(self._root):
             self._unlink(container_id, "meta.json")  # once more: one who had the lock may just have changed it
-            self._take_out(meta)
+            if not self._is_done(meta, is_in=False):
+                self._rewrite(self.metas(), set(meta.get("Networks") or ()))
 
-    def _take_out(self, meta: dict[str, Any]) -> None:
-        """Rewrite the peers of one whose ``meta.json`` is gone, unless somebody has done it on the way."""
-        metas = self.metas()
-        mine = Peers((meta,)).lines()
-        last = self._last_file(metas, meta)
-        if mine and last is not None and not any(line in last for line in mine):
-            return
-        self._rewrite(metas, set(meta.get("Networks") or ()))
+    def _is_done(self, meta: Mapping[str, Any], *, is_in: bool) -> bool:
+        """Has somebody who had the lock before written this container into its peers' files, or out of them?
 
-    def _is_entered(self, metas: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> bool:
-        """Has somebody who had the lock before written this container's lines? Then into the last file, and its own."""
-        mine = Peers((meta,)).lines()
-        last = self._last_file(metas, meta)
-        own = _read(os.path.join(self._root, meta["ID"], "hosts")) or b""
-        if not mine or last is None or any(line not in last for line in mine):
-            return False
-        return region(meta, Peers(metas.values())).encode(errors="surrogateescape") in own
-
-    def _last_file(self, metas: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> bytes | None:
-        """The hosts file that a rewriting for these networks reaches last; None when there is none."""
+        Seen from the files a rewriting reaches last, back to one that only a rewriting for this very network touches.
+        For several networks at once there is no such file.
+        """
         networks = set(meta.get("Networks") or ())
-        for container_id in sorted(metas, reverse=True):
-            if networks & set(metas[container_id].get("Networks") or ()):
-                content = _read(os.path.join(self._root, container_id, "hosts"))
-                if content is not None:
-                    return content
-        return None
+        mine = Peers((meta,)).lines()
+        if len(networks) != 1 or not mine:
+            return False
+        has_peers = False
+        for container_id in sorted(os.listdir(self._root), reverse=True):
+            theirs = set((self._meta(container_id) or {}).get("Networks") or ())
+            content = _read(f"{self._root}/{container_id}/hosts") if networks <= theirs else None
+            if content is None:
+                continue
+            has_peers = True
+            for line in mine:
+                # Another line with the address is about one that is gone, and must go.
+                if (line in content) != is_in or (is_in and content.count(b"\n" + line.split(b" ", 1)[0] + b" ") != 1):
+                    return False
+            if theirs == networks:
+                return True
+        return not has_peers and not is_in
 
     def _evict(self, metas: dict[str, dict[str, Any]], container_id: str, networks: Mapping[str, Any]) -> list[str]:
         """Take the addresses of ``networks`` away from everybody else; the IDs of those who had one."""
@@ -199,7 +197,7 @@ class HostsStore:
 
     def _meta(self, container_id: str) -> dict[str, Any] | None:
         try:
-            meta = _loads(_read(os.path.join(self._root, container_id, "meta.json")) or b"")
+            meta = _loads(_read(f"{self._root}/{container_id}/meta.json") or b"null")
         except ValueError:
             return None
         return meta if isinstance(meta, dict) else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pyctl.state.hosts import HostsEntry, HostsStore, with_region
+from pyctl.state.hosts import HostsEntry, HostsStore, Peers, region, with_region
 
 
 def _result(address: str) -> str:
@@ -155,6 +156,27 @@ def test_many_at_once_all_know_each_other(tmp_path: Path) -> None:
     texts = {Path(store.prepare(container_id)).read_text() for container_id in ids[:4]}
     assert len(texts) == 1
     assert texts.pop().count(".front") == 2 * 4
+
+
+def test_whatever_happens_at_once_everybody_ends_up_knowing_everybody(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    chance = random.Random(7)
+    wishes = {f"{number:064x}": chance.sample(["a", "b", "c"], chance.choice((1, 1, 1, 2, 3))) for number in range(24)}
+
+    def live(container_id: str) -> None:
+        number = int(container_id, 16)
+        entry = _entry(container_id, f"c{number}", **{net: f"10.4.{ord(net)}.{number + 2}/24" for net in wishes[container_id]})
+        for _ in range(3):
+            store.acquire(entry)
+            if number % 3:
+                store.release(container_id)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(live, wishes))
+    metas = store.metas()
+    assert sorted(metas) == [container_id for container_id in wishes if int(container_id, 16) % 3 == 0]
+    for container_id, meta in metas.items():
+        assert region(meta, Peers(metas.values())) in Path(store.prepare(container_id)).read_text()
 
 
 def test_somebody_elses_rewriting_counts_only_if_it_reached_the_last_file(tmp_path: Path) -> None:
