@@ -248,6 +248,20 @@ def test_a_killed_keeper_is_followed_by_one_that_answers(city: Town, upstream: U
             return False
 
     until(answers)
+    db = next(line.split()[0] for line in city("ps", "-q", "--no-trunc", "--filter", "name=db").stdout.splitlines())
+    city.kill_keeper()
+    city.kill_process(db)
+    until(lambda: not answers() and _rcode(city, web, gateway, "db") == 3)
+    assert _rcode(city, web, gateway, "web") == 0
+
+
+def _rcode(city: Town, container: str, server: str, name: str) -> int:
+    try:
+        with city.dial(container, server) as sock:
+            sock.settimeout(0.5)
+            return ask(sock, name).rcode
+    except OSError:
+        return -1
 
 
 def test_a_dead_container_is_not_resolved(city: Town, upstream: Upstream) -> None:

@@ -149,7 +149,8 @@ class Resolvers:
             self._wishes[name.removesuffix(".json")] = wish
             self._names.include(wish.namespace)
         self._tidy()
-        self._listen_again(_AGAIN_TIMES)
+        # Not before the exits that nobody saw have been noticed: they are timers of the same turn.
+        self._loop.later(0.0, lambda: self._listen_again(_AGAIN_TIMES))
 
     def _listen_again(self, tries: int) -> None:
         """After a keeper was killed, or the host started anew and its bridges are not there yet."""

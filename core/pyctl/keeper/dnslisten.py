@@ -22,7 +22,7 @@ _AT_A_TIME = 16  # datagrams, before somebody else has a turn: logs are written 
 _MOST_CLIENTS, _MOST_CLIENTS_EACH = 64, 8
 _IDLE_S = 10.0
 _IPV6_FREEBIND, _IP_FREEBIND = 78, 15
-_LONGEST = 65535
+_LONGEST_UDP = 4096  # a question has a few dozen bytes
 
 
 class Listener:
@@ -57,12 +57,12 @@ class Listener:
     def _read(self) -> None:
         for _ in range(_AT_A_TIME):
             try:
-                data, source = self._udp.recvfrom(_LONGEST)
+                data, source = self._udp.recvfrom(_LONGEST_UDP + 1)
             except BlockingIOError:
                 return
             except OSError:
                 continue  # word of an earlier answer that did not arrive
-            query = parse(data)
+            query = parse(data) if len(data) <= _LONGEST_UDP else None
             if query is not None:
                 self._handler.handle(query, data, source[0], self._answerer(source), by_tcp=False)
 
