@@ -22,8 +22,10 @@ def prepare(config: BridgeConfig) -> None:
     bridge = config.bridge
     ensure("net/ipv4/ip_forward", "1")
     ensure(f"net/ipv4/conf/{bridge}/route_localnet", "1")
-    # A container must not be able to tell the host its default router.
-    ensure(f"{_V6}/{bridge}/accept_ra", "0", may_be_missing=True)
+    # A container must not be able to tell the host its default router. And a bridge that first looks for a second one
+    # with its addresses asks for nobody's hardware address meanwhile: two seconds in which nothing gets through.
+    for name in ("accept_ra", "accept_dad"):
+        ensure(f"{_V6}/{bridge}/{name}", "0", may_be_missing=True)
     if config.has_family(is_v6=True):
         ensure(f"{_V6}/{bridge}/disable_ipv6", "0")
         if read(f"{_V6}/all/forwarding") != "1":

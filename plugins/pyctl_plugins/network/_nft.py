@@ -154,8 +154,16 @@ class Table:
             self._change(_DELELEMENT, 0, elements, "")
 
     def elements_of(self, tag: str) -> list[Element]:
-        """Every port of a tag that the table has."""
+        """Every port of a tag that the table has. Without a record of them all maps are searched."""
+        from pyctl_plugins.network import _records
+
         comment = _comment_of(tag)
+        try:
+            recorded = [Element.parse(line) for line in _records.read(self._ports, tag)]
+        except ValueError:
+            recorded = []  # torn
+        if recorded:
+            return [element for element in recorded if self._label(element) == comment]
         found = []
         for name in _layout.MAPS:
             found += [element for element, label in self._elements(name, comment.encode()) if label == comment]
@@ -241,6 +249,15 @@ class Table:
         body = pack(">BBH", family, 0, 0)
         body += text(1, table) + text(3, chain) if chain else text(1, table)
         return self._netlink.get(Message(kind, 0, body)) is not None
+
+    def _label(self, element: Element) -> str | None:
+        """The comment of whatever is under this element's key now."""
+        query = pack(">BBH", _INET, 0, 0) + text(1, _TABLE) + text(2, element.map_name)
+        query += nested(3, nested(1, nested(1, attribute(1, element.key))))
+        answer = self._netlink.get(Message(_GETELEMENT, 0, query))
+        for raw in _list(_netlink.attributes(answer or b"", 4).get(3, b"")):
+            return _comment(_netlink.attributes(raw).get(6, b""))
+        return None
 
     def _elements(self, map_name: str, comment: bytes) -> list[tuple[Element, str]]:
         query = pack(">BBH", _INET, 0, 0) + text(1, _TABLE) + text(2, map_name)

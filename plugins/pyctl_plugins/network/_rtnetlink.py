@@ -72,8 +72,8 @@ def addresses(route: Netlink, index: int = 0) -> list[tuple[int, str]]:
 
 
 def new_bridge(name: str, mac: bytes, mtu: int = 0) -> Message:
-    """Make a bridge, up. With an address of its own it keeps it when ports come and go."""
-    body = _link(0, up=True) + text(_IFLA_IFNAME, name) + attribute(_IFLA_ADDRESS, mac)
+    """Make a bridge, down. With an address of its own it keeps it when ports come and go."""
+    body = _link(0) + text(_IFLA_IFNAME, name) + attribute(_IFLA_ADDRESS, mac)
     body += number(_IFLA_MTU, mtu) if mtu else b""
     return Message(_NEWLINK, CREATE | EXCL, body + nested(_IFLA_LINKINFO, text(_INFO_KIND, "bridge")))
 

@@ -77,7 +77,7 @@ def ensure_bridge(route: Netlink, config: BridgeConfig) -> tuple[rt.Link, list[s
     changes = []
     if not link.is_up:
         changes.append(rt.set_up(link.index))
-        says.append(f"brought bridge {config.bridge} up")
+        says = says or [f"brought bridge {config.bridge} up"]
     gateways = config.gateways
     changes += [rt.add_address(link.index, gateway) for gateway in gateways]
     outcomes = route.attempt(*changes) if changes else []
