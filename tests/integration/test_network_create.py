@@ -209,7 +209,7 @@ def test_a_fault_at_any_step_of_the_probe_leaves_nothing(pyctl: Pyctl, engine: E
         done = pyctl("network", "create", "broken", env={"PYTHONPATH": FAULTS, "PYCTL_FAULT": f"{when}:{step}:{how}"}, ok=False)
         if how == "kill":
             assert done.code == -9
-            pyctl("system", "reconcile")
+            assert "undid the interrupted change of network broken" in pyctl("system", "reconcile").stdout
         elif how == "error":
             assert (done.code, f"injected {when} {step}" in done.stderr) == (1, True)
         else:

@@ -102,8 +102,10 @@ def _undo_unfinished(session: Session, container_id: str) -> list[str]:
     errors: list[BaseException] = []
     creation_failed = _is_unfinished(state.create_journal)
     if _is_unfinished(state.start_journal) or (creation_failed and os.path.exists(state.start_journal)):
+        network = _network_of(state.start_journal)
         errors += undo_plan(state.start_journal, undoer(session))
-        lines.append(f"undid the interrupted start of container {container_id}")
+        what = f"change of network {network}" if network else f"start of container {container_id}"
+        lines.append(f"undid the interrupted {what}")
     elif _is_unfinished(state.start_journal, or_pending=True):
         from pyctl.lifecycle.amendment import undo_pending
 
@@ -173,6 +175,15 @@ def _is_unfinished(journal: str, *, or_pending: bool = False) -> bool:
 
     plan = read_plan(journal)
     return plan is not None and (not plan.is_complete or (or_pending and bool(plan.pending)))
+
+
+def _network_of(journal: str) -> str:
+    """The network that a plan is about as a whole; empty for a container's plan."""
+    from pyctl.lifecycle.journal import read_plan
+
+    plan = read_plan(journal)
+    tokens = [entry.undo_token for entry in plan.entries if entry.provider == "core/network-draft"] if plan else []
+    return tokens[0].partition("/")[2] if tokens else ""
 
 
 def _drop_empty(state: StateDir) -> None:

@@ -77,7 +77,8 @@ def ls(settings: Settings, options: LsOptions) -> None:
     rows = [rows_networks.network_row(network, truncate=not options.no_trunc) for network in found]
     if options.quiet:
         for row in rows:
-            echo(row["ID"])
+            if row["ID"]:  # another tool's has none
+                echo(row["ID"])
         return
     is_wide = options.format == "wide"
     columns = rows_networks.WIDE_COLUMNS if is_wide else rows_networks.COLUMNS
