@@ -212,6 +212,16 @@ def test_an_address_and_a_mac_address_can_be_asked_for(bench: Bench) -> None:
     assert "02:42:00:00:00:99" in bench.inside(request, "ip link show eth0")
 
 
+def test_an_address_that_is_asked_for_always_has_the_same_mac_address(bench: Bench) -> None:
+    sh("ip link add nic type veth peer name switch && ip link set nic up && ip link set switch up")
+    plugins = bench.bridge(), {"type": "macvlan", "master": "nic", "ipam": bench.pool("10.79.0.0/24")}
+    found = [
+        bench.connect(bench.request(number, plugin, ip=address)).mac_address
+        for number, plugin, address in zip((1, 2), plugins, ("10.77.0.9", "10.79.0.9"), strict=True)
+    ]
+    assert found == ["02:42:0a:4d:00:09", "02:42:0a:4f:00:09"]
+
+
 def test_a_mac_address_that_is_not_given_is_an_error(bench: Bench) -> None:
     request = bench.request(1, {"type": "ptp", "ipam": bench.pool("10.78.0.0/24")}, mac_address="02:42:00:00:00:99")
     with pytest.raises(UnsupportedError, match="network net did not give 02:42:00:00:00:99 but"):

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_WAIT = ("-w", "30")  # seconds, for whoever writes rules at this moment
 _COMMANDS = ("iptables", "ip6tables")
 _PORTMAP_CHAIN = "CNI-HOSTPORT-DNAT"
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
@@ -54,12 +55,12 @@ def _remove(command: str, table: str, is_wanted: Callable[[list[str]], bool]) ->
     rules = _rules(command, table) or []
     wanted = [rule for rule in rules if is_wanted(rule)]
     for rule in wanted:
-        _run(command, "-w", "-t", table, "-D", *rule[1:])
+        _run(command, *_WAIT, "-t", table, "-D", *rule[1:])
     # A chain of CNI's that only these rules led to is a container's own.
     kept = {target for rule in rules if rule not in wanted for target in rule[-1:]}
     for chain in {rule[-1] for rule in wanted if rule[-1].startswith("CNI-") and rule[-2] == "-j"} - kept:
-        _run(command, "-w", "-t", table, "-F", chain)
-        _run(command, "-w", "-t", table, "-X", chain)
+        _run(command, *_WAIT, "-t", table, "-F", chain)
+        _run(command, *_WAIT, "-t", table, "-X", chain)
 
 
 def _is_of(owner: str, rule: list[str]) -> bool:
@@ -72,7 +73,7 @@ def _rules(command: str, table: str) -> list[list[str]] | None:
     from subprocess import run
 
     try:
-        done = run([_tool(command), "-w", "-t", table, "-S"], capture_output=True, text=True, check=False)
+        done = run([_tool(command), *_WAIT, "-t", table, "-S"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
     if done.returncode != 0:

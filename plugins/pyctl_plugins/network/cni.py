@@ -202,10 +202,11 @@ def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...
         capabilities["ips"] = [request.ip6]
         addresses.remove(request.ip6)
     arguments += [("IP", address) for address in addresses]
-    if request.mac_address:
-        arguments.append(("MAC", request.mac_address))
+    mac_address = request.mac_address or _mac_of(request.ip, chain)
+    if mac_address:
+        arguments.append(("MAC", mac_address))
         if chain.declares("mac"):
-            capabilities["mac"] = request.mac_address
+            capabilities["mac"] = mac_address
     if request.hostname:
         arguments.append(("NERDCTL_CNI_DHCP_HOSTNAME", request.hostname))
     if request.aliases and chain.declares("aliases"):
@@ -265,6 +266,17 @@ def _check_outcome(request: NetworkRequest, addresses: tuple[str, ...], mac_addr
 def _owner(request: NetworkRequest) -> str:
     """CNI's container ID, nerdctl's too."""
     return f"{request.namespace}-{request.container_id}"
+
+
+def _mac_of(address: str, chain: Chain) -> str:
+    """For an address that was asked for the one that driver ``bridge`` would give: then a neighbour that remembers the
+    address from the last run is right. Only for plug-ins known to listen.
+    """
+    from pyctl_plugins.network._rtnetlink import packed
+
+    if not address or chain.kinds[0] not in ("bridge", "macvlan"):
+        return ""
+    return (bytes((0x02, 0x42)) + packed(address)[1]).hex(":")
 
 
 def _is_mac(text: str) -> bool:
