@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.integration.engines import Engine
 pytestmark = pytest.mark.integration
 
 FAULTS = os.path.join(os.path.dirname(__file__), "outsiders", "faults")
+DRIVER = os.path.join(os.path.dirname(__file__), "outsiders", "driver")
 
 
 @pytest.fixture
@@ -253,3 +255,64 @@ def test_a_broken_file_stops_only_who_needs_it(pyctl: Pyctl, engine: Engine, bus
     finally:
         for name in texts:
             os.unlink(f"{folder}/nerdctl-{name}.conflist")
+
+
+def test_a_third_partys_driver_creates_connects_and_removes(pyctl: Pyctl, engine: Engine, busybox: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    env = {"PYTHONPATH": DRIVER, "PYCTL_ACME_LOG": str(log)}
+
+    def asked() -> list[str]:
+        lines = [line.split("/")[0] for line in log.read_text().splitlines()]
+        log.write_text("")
+        return lines
+
+    pyctl("network", "create", "-d", "acme", "theirs", env=env)
+    assert asked() == ["setup theirs", "cleanup theirs", "remove theirs"]
+    assert _conflist(engine, "theirs")["nerdctlLabels"] == {"pyctl/driver": "acme"}
+    shown = _inspect(pyctl, "theirs")
+    assert (shown["Driver"], shown["Labels"]) == ("acme", {})
+    links = pyctl("run", "--rm", "--network", "theirs", busybox, "ls", "/sys/class/net", env=env)
+    assert links.out == "lo"
+    assert asked() == ["setup theirs", "cleanup theirs"]
+    without = pyctl("run", "--rm", "--network", "theirs", busybox, "true", ok=False)
+    assert "no network plug-in named acme" in without.stderr
+    pyctl("network", "rm", "theirs", env=env)
+    assert asked() == ["remove theirs"]
+
+
+def test_a_third_partys_refusal_is_the_users_one_line(pyctl: Pyctl, engine: Engine, tmp_path: Path) -> None:
+    before = leaks.census(engine)
+    env = {"PYTHONPATH": DRIVER, "PYCTL_ACME_LOG": str(tmp_path / "log")}
+    done = pyctl("network", "create", "-d", "acme", "-o", "mood=bad", "theirs", env=env, ok=False)
+    assert (done.code, done.stderr) == (1, "pyctl: acme is out of order\n")
+    assert leaks.new(before, engine) == []
+
+
+@pytest.fixture
+def by_cni(tmp_path: Path) -> dict[str, str]:
+    """The environment for every chain to be carried out by the real binaries."""
+    (tmp_path / "pyctl.toml").write_text('[network]\nengine = "cni"\n')
+    return {"PYCTL_TOML": str(tmp_path / "pyctl.toml")}
+
+
+def test_real_binaries_carry_a_network_out_and_leave_nothing(
+    pyctl: Pyctl, engine: Engine, busybox: str, by_cni: dict[str, str]
+) -> None:
+    before = leaks.census(engine)
+    pyctl("network", "create", "real", "--subnet", "10.67.0.0/24", env=by_cni)
+    shown = pyctl("run", "--rm", "--network", "real", busybox, "ip", "-o", "addr", "show", "eth0", env=by_cni).stdout
+    assert "inet 10.67.0." in shown
+    shown = pyctl("run", "--rm", "--network", "real", busybox, "ip", "-o", "addr", "show", "eth0").stdout
+    assert "inet 10.67.0." in shown, "and so does the driver in process"
+    pyctl("network", "rm", "real", env=by_cni)
+    assert leaks.new(before, engine) == []
+
+
+def test_a_missing_binary_is_named_and_nothing_is_left(
+    pyctl: Pyctl, engine: Engine, by_cni: dict[str, str], tmp_path: Path
+) -> None:
+    before = leaks.census(engine)
+    done = pyctl("--cni-path", str(tmp_path), "network", "create", "real", env=by_cni, ok=False)
+    assert done.code == 1
+    assert "bridge" in done.stderr.splitlines()[0]
+    assert leaks.new(before, engine) == []
