@@ -65,7 +65,7 @@ def read_state(container: Container, task: TaskStatus | None, state: StateDir, *
             pid=task.pid,
             started_at=started_at or process_start(task.pid),
             finished_at=finished_at,
-            oom_killed=not for_list and _has_oom(container),
+            oom_killed=not for_list and _has_oom(container, state),
             health=health,
         )
     if status:
@@ -75,7 +75,7 @@ def read_state(container: Container, task: TaskStatus | None, state: StateDir, *
     oom_killed = False
     if task is not None:
         exit_code, finished_at = task.exit_status, task.exited_at
-        oom_killed = not for_list and _has_oom(container)
+        oom_killed = not for_list and _has_oom(container, state)
     elif record is not None:
         exit_code, finished_at, oom_killed = record.exit_code, record.exited_at, record.oom_killed
     elif started_at:
@@ -92,11 +92,15 @@ def read_state(container: Container, task: TaskStatus | None, state: StateDir, *
     )
 
 
-def _has_oom(container: Container) -> bool:
+def _has_oom(container: Container, state: StateDir) -> bool:
     from pyctl.ops.ending import group_of
     from pyctl.spec.cgroups import oom_kills
 
-    return bool(oom_kills(group_of(container)))
+    kills = oom_kills(group_of(container))
+    if kills is None:  # its task was deleted since we asked, and what the group said was written down before
+        ended = state.exit()
+        return ended is not None and ended.oom_killed
+    return kills > 0
 
 
 def health_of(labels: Mapping[str, str]) -> str:

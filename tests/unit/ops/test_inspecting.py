@@ -457,3 +457,12 @@ def test_a_name_that_nothing_can_have_is_no_such_object_either(world: World) -> 
 def test_a_kind_that_is_none_is_refused(world: World) -> None:
     with pytest.raises(InvalidArgumentError, match='"foo" is not a valid value for --type'):
         look(world, kind="foo")
+
+
+def test_an_oom_is_known_though_the_task_was_deleted_while_we_asked(world: World) -> None:
+    from pyctl.state.containers import ExitRecord
+
+    container = world.add("web")
+    world.run(container, "stopped", exit_status=137, exited_at="2026-01-02T00:00:09Z")
+    world.state(container).save_exit(ExitRecord(exit_code=137, exited_at="2026-01-02T00:00:09Z", oom_killed=True))
+    assert look(world)["State"]["OOMKilled"] is True
