@@ -115,17 +115,18 @@ class Bench:
         links = [one["ifname"] for one in json.loads(sh("ip -j link")) if one["ifname"].startswith("veth")]
         return self.leases() + self.cached() + rules + links
 
-    def serve(self, request: NetworkRequest, port: int = 80) -> socket.socket:
-        server = self.socket_in(request)
+    def serve(self, request: NetworkRequest, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
+        """A server on port 80; with AF_INET6 of both families."""
+        server = self.socket_in(request, family)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind(("0.0.0.0", port))
+        server.bind(("", 80))
         server.listen(8)
         return server
 
-    def socket_in(self, request: NetworkRequest) -> socket.socket:
+    def socket_in(self, request: NetworkRequest, family: socket.AddressFamily = socket.AF_INET) -> socket.socket:
         fd = os.open(request.netns_path, os.O_RDONLY)
         try:
-            made: socket.socket = _rtnetlink.in_namespace(fd, lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            made: socket.socket = _rtnetlink.in_namespace(fd, lambda: socket.socket(family, socket.SOCK_STREAM))
         finally:
             os.close(fd)
         made.settimeout(5)
@@ -236,6 +237,23 @@ def test_both_families_are_given_and_asked_for(bench: Bench) -> None:
     plugin = {"type": "bridge", "bridge": "br-cni", "isGateway": True, "ipam": ipam, "capabilities": {"ips": True}}
     attachment = bench.connect(bench.request(1, plugin, ip="10.77.0.50", ip6="fd00:77::50"))
     assert attachment.addresses == ("10.77.0.50/24", "fd00:77::50/64")
+
+
+def test_a_port_for_every_address_is_published_on_both_families(bench: Bench) -> None:
+    ipam = bench.pool("10.77.0.0/24")
+    ipam["ranges"].append([{"subnet": "fd00:77::/64"}])
+    plugin = bench.bridge() | {"ipam": ipam}
+    request = bench.request(1, plugin, _PORTMAP, ports=(PortMapping(container_port=80, host_port=8080, host_ip=""),))
+    no_probing = "sysctl -q net.ipv6.conf.default.accept_dad=0"
+    sh(no_probing)
+    bench.inside(request, no_probing)
+    attachment = bench.connect(request)
+    assert [(port.host_ip, port.host_port) for port in attachment.ports] == [("0.0.0.0", 8080), ("::", 8080)]
+    with bench.serve(request, family=socket.AF_INET6):
+        for family, address in ((socket.AF_INET, "10.77.0.1"), (socket.AF_INET6, "fd00:77::1")):
+            assert _reaches(socket.socket(family), address, 8080)
+    bench.clean(request)
+    assert bench.leftovers() == []
 
 
 def test_a_full_subnet_is_said_in_one_line_and_leaves_nothing(bench: Bench) -> None:

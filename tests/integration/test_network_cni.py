@@ -89,6 +89,32 @@ def test_the_default_network_works_with_the_binaries_and_is_left_though_the_sett
     assert os.listdir(_RESULTS) == []
 
 
+def test_containers_of_both_engines_share_a_network(
+    pyctl: Any, start: Callable[..., str], with_cni: dict[str, str], busybox: str
+) -> None:
+    start("--name", "by-us", "-p", "18093:80")
+    start("--name", "by-cni", "-p", "18094:80", env=with_cni)
+    assert [_get("127.0.0.1", port) for port in (18093, 18094)] == ["served", "served"]
+    for one, other in (("by-us", "by-cni"), ("by-cni", "by-us")):
+        address = _address(pyctl, other, "bridge")
+        assert pyctl("exec", one, "wget", "-q", "-O", "-", f"http://{address}/").out == "served"
+
+
+def test_many_at_once_get_addresses_and_ports_of_their_own(
+    pyctl: Any, start: Callable[..., str], with_cni: dict[str, str], busybox: str
+) -> None:
+    started = [
+        pyctl.popen("run", "-d", "-p", "80", busybox, "sleep", "600", env=with_cni, stdout=subprocess.PIPE) for _ in range(6)
+    ]
+    ids = [process.communicate(timeout=60)[0].decode().strip() for process in started]
+    try:
+        assert [process.returncode for process in started] == [0] * 6
+        assert len({_address(pyctl, one, "bridge") for one in ids}) == 6
+        assert len({pyctl("port", one, "80").out for one in ids}) == 6
+    finally:
+        pyctl("rm", "-f", *filter(None, ids))
+
+
 def test_a_foreign_list_of_an_old_version_connects(
     pyctl: Any, start: Callable[..., str], network: Callable[..., str], tmp_path: Path
 ) -> None:
