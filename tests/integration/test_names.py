@@ -53,6 +53,9 @@ class Town:
         config = json.loads(self("inspect", container).stdout)[0]
         return str(config["NetworkSettings"]["Networks"][network or self.network]["IPAddress"])
 
+    def pid(self, container: str) -> int:
+        return int(json.loads(self("inspect", container).stdout)[0]["State"]["Pid"])
+
     def gateway(self, container: str) -> str:
         config = json.loads(self("inspect", container).stdout)[0]
         return str(config["NetworkSettings"]["Networks"][self.network]["Gateway"])
@@ -271,6 +274,19 @@ def test_a_dead_container_is_not_resolved(city: Town, upstream: Upstream) -> Non
         assert ask(sock, "db").records == (city.address("db"),)
         city.kill_process(db)
         until(lambda: ask(sock, "db").rcode == 3)
+        again = city.run("again", "--restart", "always")
+        pid = city.pid("again")
+        city.kill_process(again)
+        until(lambda: city.pid("again") not in (0, pid))
+        until(lambda: ask(sock, "again").records == (city.address("again"),))
+    assert "\nnameserver " in city("exec", "again", "cat", "/etc/resolv.conf").stdout
+
+
+def test_the_first_question_of_a_short_life_is_answered(city: Town, upstream: Upstream) -> None:
+    done = city("run", "--rm", "--network", city.network, city.image, "nslookup", "outside.example")
+    assert "192.0.2.80" in done.stdout
+    assert done.stderr == ""
+    assert not _listens(53)
 
 
 def test_the_users_servers_are_asked(city: Town, upstream: Upstream) -> None:
