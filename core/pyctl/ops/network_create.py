@@ -59,7 +59,7 @@ def create(session: Session, wish: NetworkWish) -> str:
     undo_abandoned(session)
     netconf_path, namespace = session.settings.cni_netconfpath, session.namespace
     with conflists.lock_for_change(netconf_path):
-        if any(network.name == wish.name for network in conflists.read_locked(netconf_path, namespace)):
+        if any(network.name == wish.name for network in conflists.read_all(netconf_path, namespace)):
             raise ConflictError(f"network with name {wish.name} already exists")
         everywhere = conflists.read_everywhere(netconf_path)
         definition = _define(session, wish, everywhere)

@@ -39,13 +39,13 @@ def remove(session: Session, reference: str, *, force: bool = False) -> None:
         if not os.path.isdir(netconf_path):
             raise NotFoundError("network", reference, message=f"network {reference} not found")
         with conflists.lock_for_change(netconf_path):
-            everything = conflists.read_locked(netconf_path, session.namespace)
-            network = _removable(networks.pick(everything, reference))
-            if _is_in_use(session, network) or _is_being_joined(session, network):
-                raise ConflictError(
-                    f"error while removing network: network {network.name} id {network.network_id} has active endpoints"
-                )
-            dissolve(session, network)
+            network = _removable(networks.find(netconf_path, session.namespace, reference))
+            with conflists.hold(network.path):
+                if _is_being_joined(session, network) or _is_in_use(session, network):  # in this order: a start ends in a task
+                    raise ConflictError(
+                        f"error while removing network: network {network.name} id {network.network_id} has active endpoints"
+                    )
+                dissolve(session, network)
     except NotFoundError:
         if not force:
             raise

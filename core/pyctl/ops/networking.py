@@ -180,7 +180,7 @@ def connect(session: Session, network: PlannedNetwork) -> NetworkAttachment:
     if network.path:
         from pyctl.state.conflists import check_present
 
-        check_present(session.settings.cni_netconfpath, network.path, network.name)
+        check_present(network.path, network.name)
     return session.hooks.setup_network(network.driver, network.request, network.intent.undo_token, session.host)
 
 

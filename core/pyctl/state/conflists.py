@@ -53,15 +53,10 @@ class Network(Record):
 
 
 def read_all(netconf_path: str, namespace: str) -> tuple[Network, ...]:
-    """Every network this namespace sees, sorted by file name, foreign and broken ones included."""
-    if not os.path.isdir(netconf_path):
-        return ()
-    with _lock(netconf_path, shared=True):
-        return read_locked(netconf_path, namespace)
+    """Every network this namespace sees, sorted by file name, foreign and broken ones included.
 
-
-def read_locked(netconf_path: str, namespace: str) -> tuple[Network, ...]:
-    """``read_all`` for who holds the lock."""
+    Nobody waits here: files are old or new, never half, and who creates a network may hold the lock for seconds.
+    """
     return (*_read_folder(netconf_path), *_read_folder(os.path.join(netconf_path, namespace)))
 
 
@@ -72,12 +67,9 @@ def read_everywhere(netconf_path: str) -> tuple[Network, ...]:
 
 
 def lock_for_change(netconf_path: str) -> Lock:
-    """nerdctl's lock, for as long as something is looked at and then written; the directory is made if it is missing.
-
-    Who holds it reads with ``read_locked``: ``read_all`` would wait for itself.
-    """
+    """nerdctl's lock, for as long as something is looked at and then written; the directory is made if it is missing."""
     os.makedirs(netconf_path, mode=0o755, exist_ok=True)
-    return _lock(netconf_path)
+    return Lock(os.path.join(netconf_path, ".nerdctl.lock"))
 
 
 def conflist_path(netconf_path: str, namespace: str, name: str) -> str:
@@ -85,15 +77,30 @@ def conflist_path(netconf_path: str, namespace: str, name: str) -> str:
     return os.path.join(netconf_path, namespace, f"nerdctl-{name}.conflist")
 
 
-def check_present(netconf_path: str, path: str, name: str) -> None:
-    """Look again whether a network's file is there, once nobody is about to remove it.
+def check_present(path: str, name: str) -> None:
+    """Look again whether a network's file is there, once nobody is about to remove it (see ``hold``).
 
     Raises:
-        NotFoundError: in Docker's words.
+        NotFoundError: removed; Docker's words.
     """
-    with _lock(netconf_path, shared=True):
-        if not os.path.exists(path):
-            raise NotFoundError("network", name, message=f"network {name} not found")
+    from fcntl import LOCK_SH, flock
+
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            flock(file, LOCK_SH)
+            is_there = os.fstat(file).st_ino == os.stat(path).st_ino
+        finally:
+            os.close(file)
+    except FileNotFoundError:
+        is_there = False
+    if not is_there:
+        raise NotFoundError("network", name, message=f"network {name} not found")
+
+
+def hold(path: str) -> Lock:
+    """The file of a network that may be removed: whoever is about to connect a container waits until it is decided."""
+    return Lock(path)
 
 
 def save(config: Mapping[str, Any], path: str) -> None:
@@ -208,12 +215,3 @@ def _version_problem(config: Mapping[str, Any], path: str) -> str:
     if any(version in _CNI_VERSIONS for version in versions):
         return ""
     return f"network {config['name']} is of CNI version {versions[0]}, which is not known ({path})"
-
-
-def _lock(netconf_path: str, *, shared: bool = False) -> Lock:
-    try:
-        return Lock(os.path.join(netconf_path, ".nerdctl.lock"), shared=shared)
-    except PermissionError:
-        if not shared:
-            raise
-        return Lock(netconf_path, shared=True)  # reading as somebody who may not create the lock file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state.conflists import Network, from_config, lock_for_change, read_all, read_locked, save
+from pyctl.state.conflists import Network, from_config, lock_for_change, read_all, save
 from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError
 
 TYPE_CHECKING = False
@@ -67,13 +67,12 @@ def ensure_default(netconf_path: str, namespace: str, *, bridge_ip: str = "") ->
     Raises:
         InvalidArgumentError: ``bridge_ip`` is not an address with a prefix, or the default network's file is broken.
     """
-    if os.path.isdir(netconf_path):
-        found = _default(read_all(netconf_path, namespace))
-        if found is not None:
-            return _usable(found)
+    found = _default(read_all(netconf_path, namespace))
+    if found is not None:
+        return _usable(found)
     config = default_config(bridge_ip or _DEFAULT_BRIDGE_IP)
     with lock_for_change(netconf_path):
-        found = _default(read_locked(netconf_path, namespace))
+        found = _default(read_all(netconf_path, namespace))
         if found is not None:
             return _usable(found)  # somebody else was faster
         path = os.path.join(netconf_path, _DEFAULT_FILE)
