@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from pyctl.state import networks
-from pyctl.state.conflists import Subnet, read_all
+from pyctl.state.conflists import Subnet, check_present, hold, lock_for_change, read_all
 from pyctl_hookspecs import ConflictError, InvalidArgumentError, NotFoundError, UnsupportedError
 
 
@@ -145,3 +146,34 @@ def test_a_label_names_the_driver(tmp_path: Path) -> None:
 def test_unfinished_writes_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".tmp-nerdctl-bridge.conflist1234.conflist").write_text("{")
     assert read_all(str(tmp_path), "default") == ()
+
+
+def test_who_reads_does_not_wait_for_who_creates(tmp_path: Path) -> None:
+    networks.ensure_default(str(tmp_path), "default")
+    with lock_for_change(str(tmp_path)):
+        assert networks.resolve(str(tmp_path), "default", "bridge").name == "bridge"
+
+
+def test_a_network_is_looked_at_again_once_its_removal_is_decided(tmp_path: Path) -> None:
+    path = tmp_path / "nerdctl-front.conflist"
+    _write(path, name="front", plugins=[])
+    check_present(str(path), "front")
+    answers: list[str] = []
+
+    def look() -> None:
+        try:
+            check_present(str(path), "front")
+            answers.append("there")
+        except NotFoundError as error:
+            answers.append(str(error))
+
+    with hold(str(path)):
+        waiting = threading.Thread(target=look)
+        waiting.start()
+        path.unlink()
+    waiting.join()
+    look()
+    assert answers == ["network front not found"] * 2
+    _write(path, name="front", plugins=[])
+    look()
+    assert answers[2] == "there"
