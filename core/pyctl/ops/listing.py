@@ -6,6 +6,7 @@ What a column needs beyond that (the command in the specification, mounts in lab
 from __future__ import annotations
 
 from pyctl.ops.inspect_state import ContainerState, quick_status, read_state, time_key
+from pyctl.spec.own_labels import IMAGE_LABEL, OWN_PREFIX
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -49,8 +50,8 @@ class ListedContainer(Record):
 
     @property
     def image(self) -> str:
-        """As Docker shows it: short where it can be."""
-        return short_image(self.container.image)
+        """As the user typed it, like Docker; as short as it can be where nobody noted that."""
+        return self.container.labels.get(IMAGE_LABEL) or short_image(self.container.image)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -248,7 +249,7 @@ def user_labels(labels: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in labels.items()
-        if not key.startswith(("nerdctl/", "containerd.io/", "io.containerd.image.config."))
+        if not key.startswith(("nerdctl/", OWN_PREFIX, "containerd.io/", "io.containerd.image.config."))
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyctl.spec.endpoints import to_labels
+from pyctl.spec.own_labels import IMAGE_LABEL, OWN_PREFIX
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -50,7 +51,8 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
     Raises:
         InvalidArgumentError: a label the user may not set, or one that is too long for containerd.
     """
-    labels = {str(key): str(value) for key, value in (image_config.get("Labels") or {}).items() if not key.startswith(PREFIX)}
+    theirs = image_config.get("Labels") or {}
+    labels = {str(key): str(value) for key, value in theirs.items() if not key.startswith((PREFIX, OWN_PREFIX))}
     labels |= user_labels(options)
     labels[STOP_SIGNAL] = options.stop_signal or image_config.get("StopSignal") or "SIGTERM"
     if options.restart not in ("", "no"):
@@ -76,6 +78,8 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
         ),
     }
     labels |= to_labels(facts.endpoints)
+    if options.image and not _is_short(options.image):
+        labels[IMAGE_LABEL] = options.image
     log_config: dict[str, Any] = {"driver": facts.log_driver or "json-file", "address": facts.address}
     if facts.log_options:
         log_config["opts"] = dict(facts.log_options)
@@ -100,6 +104,17 @@ def build_labels(options: ContainerOptions, image_config: Mapping[str, Any], fac
     return labels
 
 
+def _is_short(image: str) -> bool:
+    """Is this what ``ps`` makes of the image's full name anyway?"""
+    from pyctl_hookspecs import InvalidArgumentError
+    from pyctl_hookspecs.references import familiar, normalise
+
+    try:
+        return familiar(str(normalise(image))) == image
+    except InvalidArgumentError:
+        return False  # an ID
+
+
 def user_labels(options: ContainerOptions) -> dict[str, str]:
     """``--label-file`` and ``-l``, in that order; ``KEY`` alone is an empty value.
 
@@ -120,7 +135,7 @@ def user_labels(options: ContainerOptions) -> dict[str, str]:
             refuse_flag(text, "-l, --label", f"invalid label '{text}': empty name")
         found[key] = value
     for key in found:
-        if key.startswith(PREFIX) and key not in _NETWORK_KEYS:
+        if key.startswith((PREFIX, OWN_PREFIX)) and key not in _NETWORK_KEYS:
             refuse(f'internal label "{key}" must not be specified manually')
     return found
 

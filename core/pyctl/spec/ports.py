@@ -132,27 +132,36 @@ def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...
 
 
 def format_ports(ports: Iterable[PortMapping], exposed: Iterable[str] = ()) -> str:
-    """The PORTS column of ``ps``: ``0.0.0.0:8080-8081->80-81/tcp, 443/tcp``."""
-    ordered = sorted(ports, key=lambda port: (port.host_ip, port.protocol, port.container_port, port.host_port))
-    runs: list[list[PortMapping]] = []
-    for port in ordered:
-        last = runs[-1][-1] if runs else None
-        if (
-            last is not None
-            and (last.host_ip, last.protocol) == (port.host_ip, port.protocol)
-            and (last.container_port + 1, last.host_port + 1) == (port.container_port, port.host_port)
-        ):
-            runs[-1].append(port)
+    """The PORTS column of ``ps``: ``443/tcp, 0.0.0.0:9000-9001->9000-9001/tcp, 0.0.0.0:8080->80/tcp``.
+
+    In Docker's order: a range is shown as one where the host's numbers are the container's, or there are none; ports that
+    have another number on the host come last, one by one.
+    """
+    published = tuple(ports)
+    shown = {(port.container_port, port.host_ip or "0.0.0.0", port.host_port, port.protocol) for port in published}
+    taken = {(port.container_port, port.protocol) for port in published}
+    for key in exposed:
+        number, protocol = _by_number(key)
+        if (number, protocol) not in taken:
+            shown.add((number, "", 0, protocol))
+    runs: dict[tuple[str, str], tuple[int, int]] = {}
+    texts, others = [], []
+    for number, address, host_port, protocol in sorted(shown):
+        if address and host_port != number:
+            others.append(f"{join_host(address, host_port)}->{number}/{protocol}")
+            continue
+        run = runs.get((address, protocol))
+        if run is not None and number != run[1] + 1:
+            texts.append(_run(address, protocol, *run))
+            runs[address, protocol] = (number, number)
         else:
-            runs.append([port])
-    texts = []
-    for run in runs:
-        host = _span(run[0].host_port, run[-1].host_port)
-        texts.append(
-            f"{join_host(run[0].host_ip, host)}->{_span(run[0].container_port, run[-1].container_port)}/{run[0].protocol}"
-        )
-    published = {f"{port.container_port}/{port.protocol}" for port in ordered}
-    return ", ".join(texts + [key for key in sorted(dict.fromkeys(exposed), key=_by_number) if key not in published])
+            runs[address, protocol] = (run[0] if run is not None else number, number)
+    return ", ".join([*texts, *(_run(*key, *run) for key, run in runs.items()), *others])
+
+
+def _run(address: str, protocol: str, first: int, last: int) -> str:
+    span = _span(first, last)
+    return f"{join_host(address, span)}->{span}/{protocol}" if address else f"{span}/{protocol}"
 
 
 def format_port_lines(ports: Iterable[PortMapping]) -> tuple[str, ...]:

@@ -71,9 +71,28 @@ def test_publish_all_leaves_published_ones_alone() -> None:
     assert ports.publish_all(["443/tcp", "80/tcp"], (_port(80, 8080),)) == (_port(80, 8080), _port(443))
 
 
-def test_ps_collapses_consecutive_ports_and_lists_exposed_ones() -> None:
+def test_ps_shows_ports_in_dockers_order_and_ranges() -> None:
     shown = ports.format_ports([_port(81, 8081), _port(80, 8080), _port(53, 53, "udp"), _port(90, 1)], ["443/tcp", "80/tcp"])
-    assert shown == "0.0.0.0:8080-8081->80-81/tcp, 0.0.0.0:1->90/tcp, 0.0.0.0:53->53/udp, 443/tcp"
+    assert shown == "0.0.0.0:53->53/udp, 443/tcp, 0.0.0.0:8080->80/tcp, 0.0.0.0:8081->81/tcp, 0.0.0.0:1->90/tcp"
+
+
+def test_ps_shows_what_docker_showed_for_the_same_container() -> None:
+    """Copied from docker 26: -p of all these, --expose 443-446 and 10/udp."""
+    one, two = "127.0.0.1", "127.0.0.2"
+    published = [
+        *(_port(number, 28000 + number, host_ip=one) for number in (80, 81, 82)),
+        *(_port(number, number, host_ip=one) for number in (29000, 29001, 27001)),
+        *(_port(number, number, "udp", one) for number in (27000, 27002)),
+        *(_port(number, number, host_ip=two) for number in (27000, 29000)),
+        _port(5000, 29005, host_ip=one),
+        _port(5000, 29006, host_ip=two),
+    ]
+    assert ports.format_ports(published, ["443/tcp", "444/tcp", "445/tcp", "446/tcp", "10/udp"]) == (
+        "127.0.0.1:27000->27000/udp, 127.0.0.1:27001->27001/tcp, 127.0.0.2:27000->27000/tcp, 10/udp, 443-446/tcp, "
+        "127.0.0.1:27002->27002/udp, 127.0.0.2:29000->29000/tcp, 127.0.0.1:29000-29001->29000-29001/tcp, "
+        "127.0.0.1:28080->80/tcp, 127.0.0.1:28081->81/tcp, 127.0.0.1:28082->82/tcp, 127.0.0.1:29005->5000/tcp, "
+        "127.0.0.2:29006->5000/tcp"
+    )
     assert ports.format_ports([_port(80, 8080, host_ip="::")]) == "[::]:8080->80/tcp"
 
 

@@ -47,7 +47,7 @@ def test_a_running_container_knows_its_ports_command_and_networks(world: World) 
     container = world.add("web", "httpd", "-f", ports="8080:80", expose=("99",), label=("a=1",), networks=("bridge", "other"))
     world.run(container)
     (one,) = listing.ls(world.session)
-    assert (one.image, one.command, one.names, one.networks) == ("busybox:latest", ("httpd", "-f"), ("web",), ("bridge", "other"))
+    assert (one.image, one.command, one.names, one.networks) == ("busybox", ("httpd", "-f"), ("web",), ("bridge", "other"))
     assert [(port.host_port, port.container_port) for port in one.ports] == [(8080, 80)]
     assert one.exposed == ("99/tcp",)
     assert (one.state.status, one.state.pid, one.state.started_at) == ("running", 4711, "2026-01-02T00:00:00.5Z")

@@ -123,3 +123,19 @@ def test_annotations_hide_the_networks_from_nerdctl_s_stop() -> None:
     for text in ("=x", "nerdctl/networks=x"):
         with pytest.raises(InvalidArgumentError):
             annotations_for({}, ContainerOptions(image="x", annotation=(text,)))
+
+
+@pytest.mark.parametrize(
+    ("image", "noted"), [("busybox", "busybox"), ("0123abcd", "0123abcd"), ("busybox:1", None), ("r.io/x:1", None)]
+)
+def test_what_the_user_typed_is_noted_where_the_image_s_name_does_not_show_it(image: str, noted: str | None) -> None:
+    assert build_labels(ContainerOptions(image=image), {}, FACTS).get("pyctl/image") == noted
+
+
+def test_pyctl_s_own_labels_come_from_nobody_else_and_are_not_shown() -> None:
+    from pyctl.ops.listing import user_labels as shown
+
+    labels = build(image={"Labels": {"pyctl/image": "forged"}})
+    assert (labels["pyctl/image"], shown(labels)) == ("x", {})
+    with pytest.raises(InvalidArgumentError, match='internal label "pyctl/image" must not be specified manually'):
+        build(label=("pyctl/image=forged",))

@@ -153,3 +153,9 @@ def test_lines_and_columns_of_errors_count_from_the_right_line() -> None:
 
 def test_control_and_separator_characters_are_escaped_in_json() -> None:
     assert render("{{json .}}", "a\u2028\x01é") == '"a\\u2028\\u0001é"'
+
+
+def test_a_row_escapes_what_html_would_read_as_docker_does() -> None:
+    assert render("{{json .}} {{json .A}}", Row({"A": "0.0.0.0:80->80/tcp"})) == (
+        '{"A":"0.0.0.0:80-\\u003e80/tcp"} "0.0.0.0:80->80/tcp"'
+    )

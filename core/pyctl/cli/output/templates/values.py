@@ -102,10 +102,12 @@ def structs(value: Any, key: str = "") -> Any:
 
 
 def encode(value: Any) -> str:
-    """JSON as Go writes it: no spaces, maps sorted, structs in their order, no HTML escapes."""
+    """JSON as Docker writes it: no spaces, maps sorted, structs in their order, and HTML's characters escaped in rows only."""
     import json
 
     text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    if isinstance(value, Row):
+        text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
