@@ -196,7 +196,7 @@ def _transfer(repository: Repository, writer: ContentWriter, blob: Descriptor, k
 
     if writer.offset_bytes > blob.size_bytes:
         writer.truncate()
-    fruitless = 0
+    fruitless, was_past_the_end = 0, False
     while writer.offset_bytes < blob.size_bytes:
         before = writer.offset_bytes
         cause: BaseException | None = None
@@ -207,7 +207,11 @@ def _transfer(repository: Repository, writer: ContentWriter, blob: Descriptor, k
             finally:
                 # A body read to its end gave its connection back already; any other must not be used again.
                 response.close() if writer.offset_bytes < blob.size_bytes else response.release_conn()
-        except _PastTheEndError:
+        except _PastTheEndError as error:
+            if was_past_the_end:  # begun again and ended as before: that is all there is
+                words = f"the registry has {before} of {blob.size_bytes} bytes"
+                raise _not_what_it_says(blob, kind, PyctlError(words)) from error
+            was_past_the_end = True
             writer.truncate()
         except HTTPError as error:
             cause = error

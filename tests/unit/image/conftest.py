@@ -136,6 +136,8 @@ class Registry:
                 start, status, extra = 0, 200, {}
                 if registry.ranges and "Range" in self.headers:
                     start, status = int(self.headers["Range"][6:].rstrip("-")), 206
+                    if start >= len(body):
+                        return self._error(416, "RANGE_INVALID", "there is no more")
                     extra = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
                 cuts = registry.break_after.get(name)
                 if not cuts:

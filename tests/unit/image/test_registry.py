@@ -111,6 +111,21 @@ def test_an_ingest_with_foreign_bytes_is_begun_again(registry: Registry, host: F
     assert all(host.content.blobs[digest] == body for digest, body in registry.blobs.items())
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_layer_that_is_shorter_than_announced_is_refused_and_not_asked_for_for_ever(
+    registry: Registry, host: FakeHost, monkeypatch: pytest.MonkeyPatch, ranges: bool
+) -> None:
+    monkeypatch.setattr(_fetch, "_FRUITLESS_ATTEMPTS", 2)
+    registry.ranges = ranges
+    registry.add_image(b"layer", tags=("1",))
+    layer = next(digest for digest, body in registry.blobs.items() if body[:2] == b"\x1f\x8b")
+    size = len(registry.blobs[layer])
+    registry.blobs[layer] = registry.blobs[layer][:-1]
+    with pytest.raises(PyctlError, match=f"the registry has {size - 1} of {size} bytes" if ranges else "at the same place"):
+        pull(registry, host)
+    assert host.images.names == {}
+
+
 def test_a_corrupt_layer_is_refused_and_the_image_gets_no_name(registry: Registry, host: FakeHost) -> None:
     registry.add_image(b"layer", tags=("1",))
     layer = next(digest for digest, body in registry.blobs.items() if body[:2] == b"\x1f\x8b")
