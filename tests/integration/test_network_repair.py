@@ -74,6 +74,10 @@ def _delete_the_bridge() -> None:
     sh("ip link del br-both")
 
 
+def _stop_forwarding() -> None:
+    sh("sysctl -qw net.ipv4.ip_forward=0")
+
+
 def _take_the_bridge_down() -> None:
     sh("ip link set br-both down")
 
@@ -99,6 +103,7 @@ def _delete_the_interface() -> None:
         (_empty_a_set, "wrote the rules of network both again"),
         (_empty_the_ports, "published 0.0.0.0:8080/tcp of c1 again"),
         (_delete_the_bridge, "made bridge br-both again"),
+        (_stop_forwarding, "set net.ipv4.ip_forward = 1 again"),
         (_take_the_bridge_down, "brought bridge br-both up again"),
         (_flush_its_addresses, "gave bridge br-both the address 10.73.0.1/24 fd73::1/64 again"),
         (_unplug_on_the_host, "connected eth0 of c1 to bridge br-both again"),

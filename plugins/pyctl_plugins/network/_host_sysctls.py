@@ -13,24 +13,25 @@ if TYPE_CHECKING:
 _V6 = "net/ipv6/conf"
 
 
-def prepare(config: BridgeConfig) -> None:
+def prepare(config: BridgeConfig) -> list[str]:
     """Let the host forward, and the bridge serve 127.0.0.1:PORT without opening the rest of loopback (see the rules).
+
+    Returns what had to be changed for that, as ``sysctl`` shows it.
 
     Raises:
         PyctlError: a setting cannot be made; it is named.
     """
     bridge = config.bridge
-    ensure("net/ipv4/ip_forward", "1")
-    ensure(f"net/ipv4/conf/{bridge}/route_localnet", "1")
+    wanted = [("net/ipv4/ip_forward", "1"), (f"net/ipv4/conf/{bridge}/route_localnet", "1")]
     # A container must not be able to tell the host its default router. And a bridge that first looks for a second one
     # with its addresses asks for nobody's hardware address meanwhile: two seconds in which nothing gets through.
     for name in ("accept_ra", "accept_dad"):
         ensure(f"{_V6}/{bridge}/{name}", "0", may_be_missing=True)
     if config.has_family(is_v6=True):
-        ensure(f"{_V6}/{bridge}/disable_ipv6", "0")
         if read(f"{_V6}/all/forwarding") != "1":
             _keep_router_advertisements(bridge)
-            ensure(f"{_V6}/all/forwarding", "1")
+        wanted += [(f"{_V6}/{bridge}/disable_ipv6", "0"), (f"{_V6}/all/forwarding", "1")]
+    return [f"{name.replace('/', '.')} = {value}" for name, value in wanted if ensure(name, value)]
 
 
 def filters_bridged_frames() -> bool:
@@ -47,8 +48,8 @@ def read(name: str) -> str:
         return ""
 
 
-def ensure(name: str, value: str, *, may_be_missing: bool = False) -> None:
-    """Give a setting a value.
+def ensure(name: str, value: str, *, may_be_missing: bool = False) -> bool:
+    """Give a setting a value; False if it has it.
 
     Raises:
         PyctlError: the kernel has no such setting, or refuses.
@@ -57,12 +58,13 @@ def ensure(name: str, value: str, *, may_be_missing: bool = False) -> None:
     try:
         with open(path) as file:
             if file.read().strip() == value:
-                return
+                return False
         with open(path, "w") as file:
             file.write(value)
+        return True
     except FileNotFoundError:
         if may_be_missing:
-            return
+            return False
         raise PyctlError(f"cannot set {name.replace('/', '.')} to {value}: this kernel has no such setting") from None
     except OSError as error:
         raise PyctlError(f"cannot set {name.replace('/', '.')} to {value}: {error.strerror}") from error

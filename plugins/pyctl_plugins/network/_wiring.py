@@ -73,11 +73,13 @@ def ensure_bridge(route: Netlink, config: BridgeConfig) -> tuple[rt.Link, list[s
         says.append(f"made bridge {config.bridge}")
     if link is None or link.kind != "bridge":
         raise ConflictError(f"interface {config.bridge} exists and is no bridge")
-    _host_sysctls.prepare(config)
+    settings = _host_sysctls.prepare(config)
     changes = []
+    if not says:
+        says += [f"set {setting}" for setting in settings]
+        says += [f"brought bridge {config.bridge} up"] if not link.is_up else []
     if not link.is_up:
         changes.append(rt.set_up(link.index))
-        says = says or [f"brought bridge {config.bridge} up"]
     gateways = config.gateways
     changes += [rt.add_address(link.index, gateway) for gateway in gateways]
     outcomes = route.attempt(*changes) if changes else []
@@ -132,10 +134,11 @@ def plug_again(route: Netlink, bridge: rt.Link, config: BridgeConfig, one: Plug)
     if outside is None:
         plug(route, bridge, config, one)
         return True
-    if outside.master == bridge.index and outside.is_up:
-        return False
-    route.change(rt.set_master(outside.index, bridge.index), *_port_settings(outside, bridge, config, one))
-    return True
+    is_whole = outside.master == bridge.index and outside.is_up
+    changes = [] if is_whole else [rt.set_master(outside.index, bridge.index)]
+    # Also where nothing is missing: whether a port must be isolated depends on a setting that others change.
+    route.change(*changes, *_port_settings(outside, bridge, config, one))
+    return not is_whole
 
 
 def unplug(route: Netlink, name: str) -> None:
@@ -158,7 +161,7 @@ def _port_settings(outside: rt.Link, bridge: rt.Link, config: BridgeConfig, one:
     # Where br_netfilter shows bridged frames to our rules, these keep containers apart. They must do it alone: a frame
     # for a neighbour's published port is translated on the bridge, and an isolated port would not take it any more.
     is_isolated = config.is_isolated and not _host_sysctls.filters_bridged_frames()
-    if config.hairpin or is_isolated:
+    if config.hairpin or config.is_isolated:
         changes.append(rt.set_port(outside.index, hairpin=config.hairpin, isolated=is_isolated))
     return changes
 
