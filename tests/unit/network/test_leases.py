@@ -116,3 +116,49 @@ def test_ipv6_ranges_work_alike(tmp_path: Path) -> None:
 def test_a_subnet_without_room_is_refused(subnet: str) -> None:
     with pytest.raises(ValueError, match="has no room"):
         Range(subnet)
+
+
+def test_a_pool_goes_when_nobody_else_has_an_address(tmp_path: Path) -> None:
+    subnet = [Range("10.0.0.0/29")]
+    with Leases("n", str(tmp_path)) as leases:
+        leases.take("mine-a", "eth0", subnet)
+        leases.take("theirs-b", "eth0", subnet)
+    _leases.remove("n", lambda owner: owner.startswith("mine-"), str(tmp_path))
+    with Leases("n", str(tmp_path)) as leases:
+        assert leases.held() == [("theirs-b", "eth0")]
+    _leases.remove("n", lambda owner: True, str(tmp_path))
+    assert _leases.networks(str(tmp_path)) == []
+    _leases.remove("n", lambda owner: True, str(tmp_path))
+
+
+def test_a_pool_that_went_while_we_waited_for_it_is_made_again(tmp_path: Path) -> None:
+    taken: list[str] = []
+
+    def take() -> None:
+        with Leases("n", str(tmp_path)) as leases:
+            taken.append(leases.take("b", "eth0", [Range("10.0.0.0/29")])[0])
+
+    with Leases("n", str(tmp_path)) as leases:
+        thread = threading.Thread(target=take)
+        thread.start()
+        leases.remove(lambda owner: True)
+    thread.join()
+    assert taken == ["10.0.0.2"]
+    assert (tmp_path / "n/10.0.0.2").exists()
+
+
+def test_an_address_in_use_is_entered_again_unless_somebody_has_it(tmp_path: Path) -> None:
+    with Leases("n", str(tmp_path)) as leases:
+        assert leases.renew("a", "eth0", "10.0.0.5")
+        assert not leases.renew("a", "eth0", "10.0.0.5")
+        assert not leases.renew("b", "eth0", "10.0.0.5")
+        assert leases.held() == [("a", "eth0")]
+
+
+def test_two_sets_of_one_family_give_an_address_each(tmp_path: Path) -> None:
+    with Leases("n", str(tmp_path)) as leases:
+        for _ in range(2):
+            addresses = [
+                leases.take("a", "eth0", [Range(s)], position=n)[0] for n, s in enumerate(("10.0.0.0/29", "10.1.0.0/29"))
+            ]
+            assert addresses == ["10.0.0.2", "10.1.0.2"]
