@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyctl_hookspecs import Host
     from pyctl_plugins.network._cni_cache import Cached
     from pyctl_plugins.network._cni_config import Chain
+    from pyctl_plugins.network._cni_lock import Turn
 
 
 _SHARED = ("portmap", "firewall")  # they look whether a rule of all containers is there, then write it: one at a time
@@ -31,15 +32,15 @@ class RefusedError(PyctlError):
 class Runner:
     """Carries out one list with the binaries and the locks of ``host``."""
 
-    def __init__(self, chain: Chain, host: Host, *, lenient: bool = False, more: Sequence[str] = ()) -> None:
-        """Every binary is looked up before the first runs; with ``lenient`` only when its turn comes. ``more`` are
-        directories to search after the host's.
+    def __init__(self, chain: Chain, host: Host, turn: Turn, *, lenient: bool = False, more: Sequence[str] = ()) -> None:
+        """``turn`` is held until the runner is no longer used. Every binary is looked up before the first runs; with
+        ``lenient`` only when it is called. ``more`` are directories to search after the host's.
 
         Raises:
             NotFoundError: a binary is missing.
         """
         self.chain = chain
-        self._host = host
+        self._host, self._turn = host, turn
         self._directories = (*host.cni_paths, *(one for one in more if one not in host.cni_paths))
         self._binaries = {} if lenient else _cni_config.find_binaries(chain, self._directories)
         self._versions: dict[str, tuple[str, ...]] = {}
@@ -192,10 +193,11 @@ class Runner:
             }
         cancelled = self._host.cancelled if may_cancel else _cni_exec.never
         binary = self._binary(plugin["type"])
+        inherited = (self._turn.fd,)
         if command == "ADD" and plugin["type"] in _SHARED:
             with _cni_lock.Rules(self._host.runtime_dir):
-                return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled)
-        return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled)
+                return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled, inherited=inherited)
+        return _cni_exec.run(binary, command, config, variables, is_cancelled=cancelled, inherited=inherited)
 
     def _binary(self, kind: str) -> str:
         if kind not in self._binaries:

@@ -9,7 +9,7 @@ from pyctl_hookspecs.errors import CancelledError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from subprocess import Popen
     from typing import Any
 
@@ -46,11 +46,12 @@ def run(
     *,
     is_cancelled: Callable[[], bool] = never,
     deadline_s: float | None = None,
+    inherited: Collection[int] = (),
 ) -> dict[str, Any]:
     """Run a plug-in and return its answer, empty when it gave none.
 
     The process has a session of its own: Ctrl-C at the terminal reaches pyctl only, which ends it when
-    ``is_cancelled`` says so.
+    ``is_cancelled`` says so. ``inherited`` are file descriptors that it shall have too.
 
     Raises:
         PluginFailedError: it refused, in its own words.
@@ -66,7 +67,9 @@ def run(
     environment |= {"CNI_COMMAND": command, **variables}
     pipe = subprocess.PIPE
     try:
-        process = subprocess.Popen([path], stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            [path], stdin=pipe, stdout=pipe, stderr=pipe, cwd="/", env=environment, start_new_session=True, pass_fds=inherited
+        )
     except OSError as error:
         raise PluginFailedError(f"plug-in {kind}: cannot run {path}: {error.strerror}") from error
     try:

@@ -26,14 +26,14 @@ def repair(one: ConnectedNetwork, asked: Cached, host: Host) -> list[str]:
     """
     says: list[str] = []
     name = one.request.container_name or one.request.container_id[:12]
-    with _cni_lock.Turn(host.runtime_dir, asked.owner):
+    with _cni_lock.Turn(host.runtime_dir, asked.owner) as turn:
         cached = _cni_cache.read(asked.network, asked.owner, asked.interface)
         if cached is None or not cached.result:
             version = _cni_config.read(asked.config).version
             cached = asked.replace(result=_cni_result.from_1_0(one.attachment.cni_result, version))
             _cni_cache.write(cached)
             says.append(f"noted for other users of CNI how {name} is connected to {asked.network}")
-        runner = _cni_chain.Runner(_cni_config.read(cached.config), host, more=cached.directories)
+        runner = _cni_chain.Runner(_cni_config.read(cached.config), host, turn, more=cached.directories)
         wrong = _wrong(runner, cached)
         if 0 in wrong:
             _reconnect(runner, cached, asked)
@@ -68,11 +68,11 @@ def remove_network(conflist: str, undo: Callable[[Cached], None], host: Host) ->
     for cached in list(_cni_cache.everything()):
         if cached.network == chain.name and _is_ours(cached, host):
             undo(cached)
-    with _cni_lock.Turn(host.runtime_dir):
+    with _cni_lock.Turn(host.runtime_dir) as turn:
         # Another namespace may have a network of this name, with a pool that both share.
         others = [(one.owner, one.interface) for one in _cni_cache.everything() if one.network == chain.name]
         try:
-            _cni_chain.Runner(chain, host).collect(others)
+            _cni_chain.Runner(chain, host, turn).collect(others)
         except NotFoundError:
             pass  # a network can be removed when its plug-ins are no longer installed
         for plugin in chain.plugins:

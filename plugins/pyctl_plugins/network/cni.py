@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pyctl_plugins.network._cni_cache import Cached
     from pyctl_plugins.network._cni_chain import Runner
     from pyctl_plugins.network._cni_config import Chain
+    from pyctl_plugins.network._cni_lock import Turn
     from pyctl_plugins.network._netlink import Netlink
 
 
@@ -53,12 +54,13 @@ def plan_network(request: NetworkRequest, host: Host) -> NetworkIntent:
 def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> NetworkAttachment:
     from pyctl_plugins.network import _cni_cache, _cni_chain, _cni_config, _cni_lock, _cni_result
 
-    runner = _cni_chain.Runner(_cni_config.read(request.conflist), host)
+    chain = _cni_config.read(request.conflist)
     _loopback_up(request.netns_path)
-    with _cni_lock.Turn(host.runtime_dir, _owner(request)):
-        before = _cni_cache.read(runner.chain.name, _owner(request), request.interface)
-        if before is not None:  # a crash left it, or somebody else's container of this name
-            _delete(before, host)
+    with _cni_lock.Turn(host.runtime_dir, _owner(request)) as turn:
+        runner = _cni_chain.Runner(chain, host, turn)
+        before = _cni_cache.read(chain.name, _owner(request), request.interface)
+        if before is not None:  # a crash left it
+            _delete(before, host, turn)
         runner.settle()
         runner.status()
         cached = _cached(request, runner.chain, (), host)
@@ -94,9 +96,9 @@ def detach_network(request: NetworkRequest, undo_token: str, host: Host) -> None
     from pyctl_plugins.network import _cni_cache, _cni_config, _cni_lock
 
     chain = _cni_config.read(request.conflist)
-    with _cni_lock.Turn(host.runtime_dir, _owner(request)):
+    with _cni_lock.Turn(host.runtime_dir, _owner(request)) as turn:
         cached = _cni_cache.read(chain.name, _owner(request), request.interface)
-        _delete(cached or _cached(request, chain, (), host), host)
+        _delete(cached or _cached(request, chain, (), host), host, turn)
 
 
 @hookimpl
@@ -105,11 +107,11 @@ def cleanup(undo_token: str, host: Host) -> None:
     from pyctl_plugins.network import _cni_cache, _cni_lock
 
     network, owner, interface, *rest = undo_token.split("/")
-    with _cni_lock.Turn(host.runtime_dir, owner):
+    with _cni_lock.Turn(host.runtime_dir, owner) as turn:
         cached = _cni_cache.read(network, owner, interface)
         if cached is not None:
             try:
-                _delete(cached, host)
+                _delete(cached, host, turn)
             except PyctlError as error:
                 error.args = (f"failed to disconnect {interface} from network {network}: {error}",)
                 raise
@@ -179,12 +181,12 @@ def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, A
         raise
 
 
-def _delete(cached: Cached, host: Host) -> None:
+def _delete(cached: Cached, host: Host, turn: Turn) -> None:
     """Undo one attachment as it was done: its own configuration, arguments and result."""
     from pyctl_plugins.network import _cni_chain, _cni_config
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
-    runner = _cni_chain.Runner(_cni_config.read(cached.config), host, lenient=True, more=cached.directories)
+    runner = _cni_chain.Runner(_cni_config.read(cached.config), host, turn, lenient=True, more=cached.directories)
     was_whole = runner.delete(cached, netns)
     if not netns or not was_whole:
         from pyctl_plugins.network import _cni_rules

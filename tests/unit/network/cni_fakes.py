@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pyctl_plugins.network._cni_lock import Turn
+
 _SCRIPT = """#!/bin/sh
 me=${0##*/} dir=${0%/*}/../calls
 echo "$CNI_COMMAND $me" >> "$dir/order"
@@ -65,6 +67,7 @@ class CniHost:
     def __init__(self, fakes: Fakes, directory: Path) -> None:
         self.cni_paths = (str(directory / "nowhere"), str(fakes.bin))
         self.runtime_dir = str(directory / "run")
+        self.turn = Turn(self.runtime_dir, "default-c1")
         self.is_cancelled = False
 
     def cancelled(self) -> bool:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +16,7 @@ from tests.unit.network.cni_fakes import CniHost, Fakes
 
 from pyctl_hookspecs import Host, NotFoundError, PyctlError, UnavailableError, UnsupportedError
 from pyctl_hookspecs.errors import CancelledError
-from pyctl_plugins.network import _cni_config, _cni_exec
+from pyctl_plugins.network import _cni_config, _cni_exec, _cni_lock
 from pyctl_plugins.network._cni_cache import Cached
 from pyctl_plugins.network._cni_chain import RefusedError, Runner
 
@@ -25,8 +30,10 @@ def fakes(tmp_path: Path) -> Fakes:
 
 
 @pytest.fixture
-def host(fakes: Fakes, tmp_path: Path) -> CniHost:
-    return CniHost(fakes, tmp_path)
+def host(fakes: Fakes, tmp_path: Path) -> Iterator[CniHost]:
+    made = CniHost(fakes, tmp_path)
+    with made.turn:
+        yield made
 
 
 def _runner(host: CniHost, *kinds: str, lenient: bool = False, **more: Any) -> Runner:
@@ -34,7 +41,7 @@ def _runner(host: CniHost, *kinds: str, lenient: bool = False, **more: Any) -> R
 
     plugins = [{"type": kind, "capabilities": {"portMappings": kind == "second"}, "own": kind} for kind in kinds]
     text = json.dumps({"cniVersion": "1.0.0", "name": "net", "plugins": plugins, **more})
-    return Runner(_cni_config.read(text), cast(Host, host), lenient=lenient)
+    return Runner(_cni_config.read(text), cast(Host, host), host.turn, lenient=lenient)
 
 
 def _cached(runner: Runner, **more: Any) -> Cached:
@@ -251,6 +258,37 @@ def test_what_is_undone_is_not_interrupted(fakes: Fakes, host: CniHost) -> None:
     runner = _runner(host, "first")
     runner.delete(_cached(runner), "")
     assert fakes.order == ["DEL first"]
+
+
+_RUN_ONE = """
+import sys
+from pyctl_plugins.network import _cni_exec, _cni_lock
+runtime_dir, plugin = sys.argv[1:]
+with _cni_lock.Turn(runtime_dir, "default-c2") as turn:
+    _cni_exec.run(plugin, "ADD", {}, {}, inherited=(turn.fd,))
+"""
+
+
+def test_a_plugin_that_outlives_its_pyctl_keeps_the_turn(fakes: Fakes, host: CniHost, tmp_path: Path) -> None:
+    gate, over = tmp_path / "gate", tmp_path / "over"
+    os.mkfifo(gate)
+    fakes.does("first", "ADD", f"read -r line < {gate}; echo > {over}")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _RUN_ONE, host.runtime_dir, str(fakes.bin / "first")]
+    seen: list[bool] = []
+
+    def follow() -> None:
+        with _cni_lock.Turn(host.runtime_dir, "default-c2"):
+            seen.append(over.exists())
+
+    with subprocess.Popen(command, env=environment) as pyctl, open(gate, "w") as opened:  # opens once the plug-in reads
+        pyctl.kill()
+        pyctl.wait()
+        follower = threading.Thread(target=follow)
+        follower.start()
+        opened.write("go\n")
+    follower.join(10)
+    assert seen == [True]
 
 
 def _wait_for_end(pid: int) -> None:
