@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 _BEGIN, _END = "# <nerdctl>", "# </nerdctl>"
+_META = "meta.json"
+_LEAVING = ".tmp-leaving"  # a ``meta.json`` that counts no more, until no peer's file has it either
+_ENTERING = ".tmp-entering"  # stands beside it until every peer's file has it
 _LOCALHOST = ("localhost", "localhost.localdomain")
 
 
@@ -77,29 +80,38 @@ class HostsStore:
         if aliases:
             meta["Aliases"] = aliases  # ours: nerdctl passes over it
         path = self.prepare(entry.container_id)
-        old = self._meta(entry.container_id)
+        old = self._meta(entry.container_id) or self._meta(entry.container_id, _LEAVING)
         if old is None:
             _write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
+        write_atomic(f"{self._root}/{entry.container_id}/{_ENTERING}", b"", durable=False)
         self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
-            if old is None and self._is_done(meta, is_in=True):
-                return
-            metas = self.metas()
-            touched = {*networks, *(old or {}).get("Networks", ())}
-            for container_id in self._evict(metas, entry.container_id, networks):
-                touched.update(metas[container_id].get("Networks") or ())
-            self._rewrite(metas, touched, entry.container_id)
+            if old is not None or not self._is_done(meta, is_in=True):
+                metas = self.metas()
+                touched = {*networks, *(old or {}).get("Networks", ())}
+                for container_id in self._evict(metas, entry.container_id, networks):
+                    touched.update(metas[container_id].get("Networks") or ())
+                self._rewrite(metas, touched, entry.container_id)
+            for done in (_LEAVING, _ENTERING):
+                self._unlink(entry.container_id, done)
 
     def release(self, container_id: str) -> None:
         """The container has no addresses any more: its peers forget it, its own hosts file stays."""
         meta = self._meta(container_id)
+        if meta is not None:
+            self._rename(container_id, _META, _LEAVING)
+        else:
+            meta = self._meta(container_id, _LEAVING)  # somebody was killed in the middle of this
         if meta is None:
             return
-        self._unlink(container_id, "meta.json")
         with lock_directory(self._root):
-            self._unlink(container_id, "meta.json")  # once more: one who had the lock may just have changed it
-            if not self._is_done(meta, is_in=False):
+            self._rename(container_id, _META, _LEAVING)  # once more: one who had the lock may just have changed it
+            # Where one was killed while it entered this container, some of the files have it and the last may not.
+            is_half_done = os.path.exists(f"{self._root}/{container_id}/{_ENTERING}")
+            if is_half_done or not self._is_done(meta, is_in=False):
                 self._rewrite(self.metas(), set(meta.get("Networks") or ()))
+            for done in (_ENTERING, _LEAVING):
+                self._unlink(container_id, done)
 
     def _is_done(self, meta: Mapping[str, Any], *, is_in: bool) -> bool:
         """Has somebody who had the lock before written this container into its peers' files, or out of them?
@@ -195,9 +207,9 @@ class HostsStore:
         """The CNI results of an entered container by network; empty for one that is not entered."""
         return dict((self._meta(container_id) or {}).get("Networks") or {})
 
-    def _meta(self, container_id: str) -> dict[str, Any] | None:
+    def _meta(self, container_id: str, name: str = _META) -> dict[str, Any] | None:
         try:
-            meta = _loads(_read(f"{self._root}/{container_id}/meta.json") or b"null")
+            meta = _loads(_read(f"{self._root}/{container_id}/{name}") or b"null")
         except ValueError:
             return None
         return meta if isinstance(meta, dict) else None
@@ -205,8 +217,14 @@ class HostsStore:
     def _save(self, container_id: str, meta: Mapping[str, Any]) -> None:
         import json
 
-        path = os.path.join(self._root, container_id, "meta.json")
+        path = os.path.join(self._root, container_id, _META)
         write_atomic(path, json.dumps(meta, separators=(",", ":")), durable=False)
+
+    def _rename(self, container_id: str, old: str, new: str) -> None:
+        try:
+            os.rename(f"{self._root}/{container_id}/{old}", f"{self._root}/{container_id}/{new}")
+        except FileNotFoundError:
+            pass
 
     def _unlink(self, container_id: str, name: str) -> None:
         try:

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from pyctl.state import hosts
 from pyctl.state.hosts import HostsEntry, HostsStore, Peers, region, with_region
 
 
@@ -177,6 +180,54 @@ def test_whatever_happens_at_once_everybody_ends_up_knowing_everybody(tmp_path: 
     assert sorted(metas) == [container_id for container_id in wishes if int(container_id, 16) % 3 == 0]
     for container_id, meta in metas.items():
         assert region(meta, Peers(metas.values())) in Path(store.prepare(container_id)).read_text()
+
+
+@pytest.mark.parametrize("then", ["release", "remove", "acquire"])
+def test_a_release_that_was_killed_is_finished_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    path = store.prepare("a" * 64)
+    store.acquire(_entry("a" * 64, "web", front="10.4.1.2/24"))
+    store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
+    with monkeypatch.context() as patch:
+
+        def die(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(store, "_rewrite", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.release("b" * 64)
+    assert list(store.metas()) == ["a" * 64]
+    if then == "acquire":
+        store.acquire(_entry("b" * 64, "db", front="10.4.1.9/24"))
+    else:
+        getattr(store, then)("b" * 64)
+    assert [line[0] for line in _lines(path) if "db" in line] == (["10.4.1.9"] if then == "acquire" else [])
+    left = os.listdir(tmp_path / "etchosts" / "default" / ("b" * 64)) if then != "remove" else []
+    assert not any(name.startswith(".tmp") for name in left)
+
+
+def test_an_entering_that_was_killed_half_way_leaves_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    paths = [store.prepare(letter * 64) for letter in "ac"]
+    for letter in "ac":
+        store.acquire(_entry(letter * 64, letter, front=f"10.4.1.{ord(letter)}/24"))
+    before = [Path(path).read_text() for path in paths]
+    written: list[str] = []
+    original = hosts._write_region
+
+    def die_at_the_third(path: str, generated: str) -> None:
+        written.append(path)
+        if len(written) == 3:  # its own is emptied, the first peer's is written
+            raise KeyboardInterrupt
+        original(path, generated)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hosts, "_write_region", die_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
+    assert any("db" in line for line in _lines(paths[0]))
+    store.release("b" * 64)
+    assert [Path(path).read_text() for path in paths] == before
 
 
 def test_somebody_elses_rewriting_counts_only_if_it_reached_the_last_file(tmp_path: Path) -> None:
