@@ -18,14 +18,18 @@ from pyctl_plugins.network import bridge
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=["0", "1"], ids=["frames-unfiltered", "frames-filtered"])
+with_br_netfilter_and_without = pytest.mark.parametrize(
+    "world", ["1", "0"], indirect=True, ids=["frames-filtered", "frames-unfiltered"]
+)
+
+
+@pytest.fixture
 def world(request: Any, tmp_path: Path) -> Iterator[World]:
-    """Everything here holds with ``br_netfilter`` and without."""
     with playing_host(tmp_path) as world:
         for family in ("iptables", "ip6tables"):
             setting = Path(f"/proc/sys/net/bridge/bridge-nf-call-{family}")
             if setting.exists():
-                setting.write_text(request.param)
+                setting.write_text(getattr(request, "param", "1"))
         yield world
 
 
@@ -40,6 +44,7 @@ def _cannot_connect(client: socket.socket, address: str, port: int) -> bool:
         return False
 
 
+@with_br_netfilter_and_without
 def test_an_internal_network_leads_nowhere_but_to_the_host(world: World) -> None:
     inside = world.network("inside", "10.81.0.1/24", "fd81::1/64", internal=True)
     one, two = world.box(1, conflist=inside), world.box(2, conflist=inside)
@@ -53,6 +58,7 @@ def test_an_internal_network_leads_nowhere_but_to_the_host(world: World) -> None
         assert seen_from(one.dial(), "10.81.0.1", 99, service) == one.address
 
 
+@with_br_netfilter_and_without
 def test_a_container_that_adds_a_route_does_not_leave_an_internal_network(world: World) -> None:
     one = world.box(1, conflist=world.network("inside", "10.81.0.1/24", "fd81::1/64", internal=True))
     open_box = world.box(2, web(host_ip=""), conflist=world.network("open", "10.82.0.1/24", "fd82::1/64"))
@@ -65,6 +71,7 @@ def test_a_container_that_adds_a_route_does_not_leave_an_internal_network(world:
         assert is_dropped(one.dial(), HOST, 8080)  # a port of another network
 
 
+@with_br_netfilter_and_without
 def test_nobody_comes_into_an_internal_network(world: World) -> None:
     one = world.box(1, conflist=world.network("inside", "10.81.0.1/24", "fd81::1/64", internal=True))
     other = world.box(2, conflist=world.network("open", "10.82.0.1/24", "fd82::1/64"))
@@ -82,6 +89,7 @@ def test_an_internal_network_publishes_nothing(world: World) -> None:
         client.connect((HOST, 8080))
 
 
+@with_br_netfilter_and_without
 def test_containers_without_each_other_are_still_published(world: World) -> None:
     apart = world.network("apart", "10.83.0.1/24", "fd83::1/64", icc="false")
     one, two = world.box(1, web(host_ip=""), conflist=apart), world.box(2, conflist=apart)
@@ -96,6 +104,7 @@ def test_containers_without_each_other_are_still_published(world: World) -> None
     assert seen_from(world.here(), one.address, 81, one.listen(81)) == "10.83.0.1"
 
 
+@with_br_netfilter_and_without
 def test_a_detour_over_the_gateway_does_not_bring_them_together(world: World) -> None:
     apart = world.network("apart", "10.83.0.1/24", icc="false")
     one, two = world.box(1, conflist=apart), world.box(2, conflist=apart)
@@ -111,6 +120,7 @@ def test_a_firewall_policy_of_open_keeps_networks_open(world: World) -> None:
     seen_from(two.dial(), one.address, 81, one.listen(81))
 
 
+@with_br_netfilter_and_without
 def test_what_is_published_on_loopback_stays_there(world: World) -> None:
     one, two = world.box(1, web(host_ip="127.0.0.1")), world.box(2)
     world.far.sh("sysctl -qw net.ipv4.conf.all.route_localnet=1")
@@ -124,6 +134,7 @@ def test_what_is_published_on_loopback_stays_there(world: World) -> None:
                 client.connect((HOST, 8080))
 
 
+@with_br_netfilter_and_without
 def test_a_published_port_is_not_reached_at_the_containers_own_address(world: World) -> None:
     one = world.box(1, web())
     with one.listen(80):
