@@ -205,3 +205,25 @@ def test_plugins_of_a_directory_named_once_are_found_again_when_the_container_en
     assert os.listdir(_RESULTS) != []
     pyctl("rm", "-f", container_id)
     assert os.listdir(_RESULTS) == []
+
+
+def test_a_command_killed_while_a_plugin_runs_is_cleaned_up_after(
+    pyctl: Any, busybox: str, network: Callable[..., str], tmp_path: Path
+) -> None:
+    """The plug-in goes on; the next command undoes it only when it has ended."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    plugin = tmp_path / "cable"
+    plugin.write_text(f'#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && read -r line < {gate}\nexec /usr/lib/cni/ptp\n')
+    plugin.chmod(0o755)
+    network("cablenet", {"type": "cable", "ipam": _pool(tmp_path, "10.83.0.0/24")})
+    flags = ("--cni-path", f"{tmp_path}:/usr/lib/cni")
+    killed = pyctl.popen(*flags, "run", "-d", "--network", "cablenet", busybox, "sleep", "60")
+    with open(gate, "w") as opened:  # opens once the plug-in reads
+        killed.kill()
+        killed.wait()
+        following = pyctl.popen(*flags, "system", "reconcile")
+        opened.write("go\n")
+    assert following.wait(60) == 0
+    assert os.listdir(_RESULTS) == []
+    assert [path.name for path in (tmp_path / "pool" / "cablenet").iterdir() if path.name[0].isdigit()] == []
