@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import os
 
-from pyctl.keeper.names import addresses, names_of
+from pyctl.keeper.names import addresses
+from pyctl.state.hosts_file import Peers, read_all, region, write_region
 from pyctl.state.locks import lock_directory, write_atomic
 from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
-_BEGIN, _END = "# <nerdctl>", "# </nerdctl>"
 _META = "meta.json"
 _LEAVING = ".tmp-leaving"  # a ``meta.json`` that counts no more, until no peer's file has it either
 _ENTERING = ".tmp-entering"  # stands beside it until every peer's file has it
-_LOCALHOST = ("localhost", "localhost.localdomain")
 
 
 class HostsEntry(Record):
@@ -82,7 +81,7 @@ class HostsStore:
         path = self.prepare(entry.container_id)
         old = self._meta(entry.container_id) or self._meta(entry.container_id, _LEAVING)
         if old is None:
-            _write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
+            write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
         write_atomic(f"{self._root}/{entry.container_id}/{_ENTERING}", b"", durable=False)
         self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
@@ -238,72 +237,7 @@ class HostsStore:
         for other in sorted(metas):
             meta = metas[other]
             if other == container_id or touched & set(meta.get("Networks") or ()):
-                _write_region(os.path.join(self._root, other, "hosts"), region(meta, peers))
-
-
-def _write_region(path: str, generated: str) -> None:
-    """Rewrite a hosts file in place; one that does not exist was made with a hosts file of its own."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        old = _read_all(fd)
-        new = with_region(old.decode(errors="surrogateescape"), generated).encode(errors="surrogateescape")
-        if new != old:
-            # One write, then cut: a reader never sees an empty file, and one who is killed in between leaves empty lines.
-            os.pwrite(fd, new + b"\n" * (len(old) - len(new)), 0)
-            if len(new) < len(old):
-                os.ftruncate(fd, len(new))
-    finally:
-        os.close(fd)
-
-
-class Peers:
-    """The lines about everybody, made once per set of networks: with a hundred containers most sets are the same."""
-
-    def __init__(self, metas: Iterable[Mapping[str, Any]]) -> None:
-        self._lines: list[tuple[str, str]] = []
-        for meta in metas:
-            for network, result in (meta.get("Networks") or {}).items():
-                names = names_of(meta, network)
-                self._lines += [(network, _line(address, names)) for address in addresses(result)]
-        self._known: dict[frozenset[str], str] = {}
-
-    def of(self, networks: Iterable[str]) -> str:
-        """The lines about every container that shares one of these networks."""
-        key = frozenset(networks)
-        if key not in self._known:
-            self._known[key] = "".join(text for network, text in self._lines if network in key)
-        return self._known[key]
-
-    def lines(self) -> list[bytes]:
-        """Every line, as it stands in a file."""
-        return [text.encode(errors="surrogateescape") for _, text in self._lines]
-
-
-def region(meta: Mapping[str, Any], peers: Peers) -> str:
-    """The generated lines of one container's hosts file, without the markers."""
-    lines = [_line("127.0.0.1", _LOCALHOST), _line("::1", _LOCALHOST)]
-    lines += [_line(address, (host,)) for host, address in (meta.get("ExtraHosts") or {}).items()]
-    return "".join(lines) + peers.of(meta.get("Networks") or {})
-
-
-def with_region(text: str, generated: str) -> str:
-    """Replace the marked region, or put it at the end; what stands outside is kept.
-
-    A region whose end is missing (somebody wrote the file by hand) is taken to be as long as the file.
-    """
-    block = f"{_BEGIN}\n{generated}{_END}\n"
-    before, begin, rest = text.partition(_BEGIN + "\n")
-    if not begin:
-        return text + ("" if not text or text.endswith("\n") else "\n") + block
-    _old, end, after = rest.partition(_END)
-    return before + block + (after.removeprefix("\n") if end else "")
-
-
-def _line(address: str, names: Iterable[str]) -> str:
-    return f"{address:<15} {' '.join(names)}\n"
+                write_region(os.path.join(self._root, other, "hosts"), region(meta, peers))
 
 
 def _read(path: str) -> bytes | None:
@@ -312,19 +246,9 @@ def _read(path: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        return _read_all(fd)
+        return read_all(fd)
     finally:
         os.close(fd)
-
-
-def _read_all(fd: int) -> bytes:
-    size = os.fstat(fd).st_size + 1
-    data = b""
-    while piece := os.read(fd, size):
-        data += piece
-        if len(piece) < size:
-            break
-    return data
 
 
 def _loads(text: str | bytes) -> Any:

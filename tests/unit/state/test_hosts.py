@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pyctl.state import hosts
-from pyctl.state.hosts import HostsEntry, HostsStore, Peers, region, with_region
+from pyctl.state.hosts import HostsEntry, HostsStore
+from pyctl.state.hosts_file import Peers, region, with_region
 
 
 def _result(address: str) -> str:
@@ -213,7 +214,7 @@ def test_an_entering_that_was_killed_half_way_leaves_no_name(tmp_path: Path, mon
         store.acquire(_entry(letter * 64, letter, front=f"10.4.1.{ord(letter)}/24"))
     before = [Path(path).read_text() for path in paths]
     written: list[str] = []
-    original = hosts._write_region
+    original = hosts.write_region
 
     def die_at_the_third(path: str, generated: str) -> None:
         written.append(path)
@@ -222,7 +223,7 @@ def test_an_entering_that_was_killed_half_way_leaves_no_name(tmp_path: Path, mon
         original(path, generated)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hosts, "_write_region", die_at_the_third)
+        patch.setattr(hosts, "write_region", die_at_the_third)
         with pytest.raises(KeyboardInterrupt):
             store.acquire(_entry("b" * 64, "db", front="10.4.1.3/24"))
     assert any("db" in line for line in _lines(paths[0]))
