@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.integration.network_world import FAR, FAR6, HOST, HOST6, Box, World, is_dropped, playing_host, seen_from, sh, web
 
-from pyctl_hookspecs import PortMapping
+from pyctl_hookspecs import PortMapping, PyctlError
 from pyctl_plugins.network import _layout, _nft, _rtnetlink, _wiring, bridge
 
 pytestmark = pytest.mark.integration
@@ -239,6 +239,22 @@ def test_ports_of_a_record_alone_are_taken_away(world: World) -> None:
     later = world.box(2, web())
     assert dead.address in os.listdir(world.directory / "leases/one") or later.address
     assert seen_from(world.far.dial(), HOST, 8080, later.listen(80)) == FAR
+
+
+def test_a_port_that_leads_to_nobody_does_not_stop_the_next_taker(world: World) -> None:
+    world.box(1)
+    sh("nft add element inet pyctl ports4 '{ tcp . 8080 comment \"gone/suite-0/eth0@data\" : 10.71.0.99 . 80 }'")
+    box = world.box(2, web(), web(8081))
+    assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR
+    assert seen_from(world.far.dial(), HOST, 8081, box.listen(80)) == FAR
+
+
+def test_a_port_that_somebody_has_is_not_taken_from_them(world: World) -> None:
+    one = world.box(1, web())
+    world.host.keeper("release_ports", {"namespace": "suite", "container": one.request.container_id})
+    with pytest.raises(PyctlError, match="File exists"):
+        world.box(2, web())
+    assert seen_from(world.far.dial(), HOST, 8080, one.listen(80)) == FAR
 
 
 def test_removing_a_network_leaves_nothing_of_it(world: World, both: str) -> None:

@@ -121,7 +121,7 @@ class Table:
                 self._commit([Message(_DELRULE, 0, where + attribute(3, handle)) for handle in handles])
 
     def add(self, tag: str, elements: Sequence[Element]) -> None:
-        """Publish ports in one transaction; repeating it changes nothing.
+        """Publish ports in one transaction; repeating it changes nothing. What nobody's record knows makes room.
 
         Raises:
             FileExistsError: a port leads somewhere else already.
@@ -132,7 +132,12 @@ class Table:
         from pyctl_plugins.network import _records
 
         _records.write(self._ports, tag, [element.line() for element in elements])
-        self._change(_NEWELEMENT, CREATE, elements, _comment_of(tag))
+        try:
+            self._change(_NEWELEMENT, CREATE, elements, _comment_of(tag))
+        except FileExistsError:
+            known = {_comment_of(other) for other, _ in _records.read_all(self._ports)} - {_comment_of(tag)}
+            self.take_back([element for element in elements if self._label(element) not in (None, *known)])
+            self._change(_NEWELEMENT, CREATE, elements, _comment_of(tag))
 
     def remove(self, tag: str) -> list[Element]:
         """Take back every port of a tag, and say which. Finds them by comment; the record is left to the caller."""
