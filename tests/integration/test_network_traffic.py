@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,6 +219,21 @@ def test_nothing_is_left_but_the_bridge_and_the_table(world: World) -> None:
     assert sorted(os.listdir(f"{world.directory}/leases/one")) == ["last_reserved_ip.0", "lock"]
     with world.here() as free:
         free.bind(("0.0.0.0", 8001))
+
+
+def test_many_at_once_on_a_fresh_host_have_an_address_and_a_port_each(world: World) -> None:
+    """Table, bridge and pool do not exist yet, and everybody wants to be the first."""
+    with ThreadPoolExecutor(16) as pool:
+        boxes = list(pool.map(lambda number: world.box(number, web(0)), range(1, 33)))
+    assert len({box.address for box in boxes}) == len({box.port() for box in boxes}) == 32
+    for box in (boxes[0], boxes[-1]):
+        assert seen_from(world.far.dial(), HOST, box.port(), box.listen(80)) == FAR
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(world.remove, boxes))
+    table = _nft.Table(world.host.runtime_dir)
+    assert table.comments() == set()
+    table.close()
+    assert sorted(os.listdir(f"{world.directory}/leases/one")) == ["last_reserved_ip.0", "lock"]
 
 
 def test_the_calling_thread_never_leaves_its_namespace(world: World) -> None:
