@@ -278,6 +278,30 @@ def test_a_container_whose_namespace_is_gone_leaves_nothing(bench: Bench) -> Non
     assert bench.leftovers() == []
 
 
+def test_a_new_namespace_in_the_place_of_a_lost_one_leaves_no_old_rule(bench: Bench) -> None:
+    request = bench.request(1, bench.bridge(), _PORTMAP, ports=_WEB)
+    first = bench.connect(request).addresses[0].partition("/")[0]
+    bench.forget(request)
+    request = bench.request(1, bench.bridge(), _PORTMAP, ports=_WEB)
+    bench.connect(request)
+    assert f"-s {first}/32" not in sh("iptables-save")
+    bench.clean(request)
+    assert bench.leftovers() == []
+
+
+def test_rules_of_a_containers_other_networks_stay(bench: Bench) -> None:
+    one = bench.request(1, bench.bridge())
+    two = one.replace(conflist=one.conflist.replace("br-cni", "br-too").replace('"net"', '"too"').replace("10.77", "10.78"))
+    two = two.replace(interface="eth1")
+    for request in (one, two):
+        bench.connect(request)
+    sh("iptables -t nat -D POSTROUTING 1")  # the one of eth0: its plug-in stumbles, and we look for what it left
+    bench.clean(one)
+    assert "10.77.0." not in sh("iptables-save")
+    assert "10.78.0.2/32" in sh("iptables-save")
+    bench.clean(two)
+
+
 def test_after_a_reboot_a_container_is_connected_again(bench: Bench) -> None:
     """The cache and the lease are still on disk; links, rules and the namespace are not."""
     request = bench.request(1, bench.bridge(), _PORTMAP, ports=_WEB)

@@ -18,27 +18,27 @@ _PORTMAP_CHAIN = "CNI-HOSTPORT-DNAT"
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 
 
-def has_masquerade(owner: str) -> bool:
+def has_masquerade(network: str, owner: str) -> bool:
     """Is there a rule that masquerades what this container sends? True as well where iptables cannot tell."""
     listed = [rules for command in _COMMANDS if (rules := _rules(command, "nat")) is not None]
-    return not listed or any(_is_of(owner, rule) and rule[1] == "POSTROUTING" for rules in listed for rule in rules)
+    return not listed or any(_is_of(network, owner, rule) and rule[1] == "POSTROUTING" for rules in listed for rule in rules)
 
 
-def has_ports(owner: str) -> bool:
+def has_ports(network: str, owner: str) -> bool:
     """Is there a rule of portmap's that leads to this container, and does anything lead to that rule?"""
     rules = [rule for command in _COMMANDS for rule in _rules(command, "nat") or ()]
     leads_to_all = any(rule[1] == "PREROUTING" and rule[-1] == _PORTMAP_CHAIN for rule in rules)
-    return leads_to_all and any(rule[1] == _PORTMAP_CHAIN and _is_of(owner, rule) for rule in rules)
+    return leads_to_all and any(rule[1] == _PORTMAP_CHAIN and _is_of(network, owner, rule) for rule in rules)
 
 
-def remove_container(owner: str) -> None:
-    """Take away every address translation that names a container, and the chains made for it alone.
+def remove_container(network: str, owner: str) -> None:
+    """Take away every address translation made for a container on a network, and the chains made for it alone.
 
     Raises:
         PyctlError: iptables refused.
     """
     for command in _COMMANDS:
-        _remove(command, "nat", lambda rule: _is_of(owner, rule))
+        _remove(command, "nat", lambda rule: _is_of(network, owner, rule))
 
 
 def remove_bridge(bridge: str) -> None:
@@ -63,8 +63,8 @@ def _remove(command: str, table: str, is_wanted: Callable[[list[str]], bool]) ->
         _run(command, *_WAIT, "-t", table, "-X", chain)
 
 
-def _is_of(owner: str, rule: list[str]) -> bool:
-    return any(f'id: "{owner}"' in word for word in rule)
+def _is_of(network: str, owner: str, rule: list[str]) -> bool:
+    return any(f'name: "{network}" id: "{owner}"' in word for word in rule)
 
 
 def _rules(command: str, table: str) -> list[list[str]] | None:

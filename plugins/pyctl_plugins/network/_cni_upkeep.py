@@ -86,10 +86,14 @@ def _wrong(runner: Runner, cached: Cached) -> dict[int, str]:
     wrong = {position: str(error) for position, error in runner.check(cached)}
     for position, plugin in enumerate(runner.chain.plugins):
         # portmap before 1.5 always misses the IPv6 rules of a container that has no IPv6 address.
-        if position in wrong and plugin["type"] == "portmap" and _cni_rules.has_ports(cached.owner):
+        if position in wrong and plugin["type"] == "portmap" and _cni_rules.has_ports(cached.network, cached.owner):
             del wrong[position]
     main = runner.chain.plugins[0]
-    if main.get("ipMasq") and main.get("ipMasqBackend", "iptables") == "iptables" and not _cni_rules.has_masquerade(cached.owner):
+    if (
+        main.get("ipMasq")
+        and main.get("ipMasqBackend", "iptables") == "iptables"
+        and not _cni_rules.has_masquerade(cached.network, cached.owner)
+    ):
         wrong[0] = "no masquerading"  # no plug-in looks after it
     return dict(sorted(wrong.items()))
 

@@ -60,7 +60,7 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
         runner = _cni_chain.Runner(chain, host, turn)
         before = _cni_cache.read(chain.name, _owner(request), request.interface)
         if before is not None:  # a crash left it
-            _delete(before, host, turn)
+            _delete(before, host, turn, is_certain=False)
         runner.settle()
         runner.status()
         cached = _cached(request, runner.chain, (), host)
@@ -181,17 +181,20 @@ def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, A
         raise
 
 
-def _delete(cached: Cached, host: Host, turn: Turn) -> None:
-    """Undo one attachment as it was done: its own configuration, arguments and result."""
+def _delete(cached: Cached, host: Host, turn: Turn, *, is_certain: bool = True) -> None:
+    """Undo one attachment as it was done: its own configuration, arguments and result.
+
+    Unless it is certain that the namespace is the one that was connected, plug-ins may leave rules behind.
+    """
     from pyctl_plugins.network import _cni_chain, _cni_config
 
     netns = cached.netns if _is_namespace(cached.netns) else ""
     runner = _cni_chain.Runner(_cni_config.read(cached.config), host, turn, lenient=True, more=cached.directories)
     was_whole = runner.delete(cached, netns)
-    if not netns or not was_whole:
+    if not (netns and was_whole and is_certain):
         from pyctl_plugins.network import _cni_rules
 
-        _cni_rules.remove_container(cached.owner)
+        _cni_rules.remove_container(cached.network, cached.owner)
 
 
 def _cached(request: NetworkRequest, chain: Chain, ports: tuple[PortMapping, ...], host: Host) -> Cached:
