@@ -88,6 +88,7 @@ EVERY_COMMAND = {
     "ps --format {{": "template parsing error",
     "logs --since soon nobody": 'invalid value for "since"',
     "create --platform nonsense 127.0.0.1:1/nobody": 'error parsing specified platform: "nonsense"',
+    "pull --platform nonsense 127.0.0.1:1/nobody": '"nonsense": unknown operating system or architecture',
     "pull UPPER/Case": "must be lowercase",
     "pull a::b": "invalid reference format",
     "stpo": "'stpo' is not a pyctl command.",

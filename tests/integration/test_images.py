@@ -98,7 +98,9 @@ def test_two_pulls_at_once_both_succeed(pyctl: Pyctl, image: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_pull_leaves_nothing(pyctl: Pyctl, registry: Registry, name: str, number: signal.Signals) -> None:
+def test_an_interrupted_pull_leaves_nothing_that_reconciling_does_not_clear(
+    pyctl: Pyctl, registry: Registry, name: str, number: signal.Signals
+) -> None:
     ref = registry.push(f"images/{name.lower()}", [tar({"noise": os.urandom(30_000_000)})])
     command = pyctl.popen("pull", "--progress", "plain", ref, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert command.stdout is not None
@@ -110,6 +112,7 @@ def test_an_interrupted_pull_leaves_nothing(pyctl: Pyctl, registry: Registry, na
     if command.returncode:  # it may have been done already
         assert pyctl("image", "inspect", ref, ok=False).code == 1
     pyctl("rmi", "-f", ref, ok=False)
+    pyctl("system", "reconcile")
 
 
 def test_the_native_snapshotter_is_filled_too(pyctl: Pyctl, image: str, engine: Engine) -> None:

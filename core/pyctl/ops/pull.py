@@ -25,11 +25,14 @@ def request_for(
     """What to ask the provider for, from what the user typed and the settings.
 
     Raises:
-        InvalidArgumentError: not an image reference.
+        InvalidArgumentError: not an image reference, or not a platform.
     """
+    from pyctl_hookspecs.platforms import normalise as check_platform
     from pyctl_hookspecs.references import normalise
     from pyctl_hookspecs.resolve_image import ImageRequest
 
+    for platform in platforms:
+        check_platform(platform)
     settings = session.settings
     return ImageRequest(
         image_ref=str(normalise(text)),
@@ -46,7 +49,7 @@ def request_for(
 
 
 def pull(session: Session, request: ImageRequest) -> ResolvedImage:
-    """Pull one image; safe to try again, and what was fetched before a failure need not be fetched again at once.
+    """Pull one image; safe to try again, and what was fetched before an interruption need not be fetched again.
 
     Raises:
         NotFoundError: no such image, or not for these platforms.
@@ -54,9 +57,9 @@ def pull(session: Session, request: ImageRequest) -> ResolvedImage:
         CancelledError: SIGTERM. SIGINT is KeyboardInterrupt, as ever.
         PyctlError: refused, corrupt or no space.
     """
-    from pyctl.ops.leases import leased
+    from pyctl.ops.resuming import resumable
 
-    with terminable(), leased(session, sync=True) as host:
+    with terminable(), resumable(session, request.image_ref) as host:
         return session.hooks.resolve_image(session.settings.image_provider, request, "", host)
 
 
