@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _programs
 
 _PROGRAMS = {4: ("iptables-legacy", "iptables"), 6: ("ip6tables-legacy", "ip6tables")}
 _TABLES = {4: "/proc/thread-self/net/ip_tables_names", 6: "/proc/thread-self/net/ip6_tables_names"}
@@ -54,6 +53,8 @@ def _rules(bridge: str, comment: str) -> list[list[str]]:
 
 
 def _run(family: int, arguments: list[str]) -> int:
+    from pyctl_plugins.network import _programs
+
     program = _programs.find(*_PROGRAMS[family])
     if not program:
         raise UnsupportedError(

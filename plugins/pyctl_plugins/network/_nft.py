@@ -10,7 +10,7 @@ import os
 from struct import pack
 
 from pyctl_hookspecs import PyctlError, UnsupportedError
-from pyctl_plugins.network import _layout, _legacy, _netlink, _programs
+from pyctl_plugins.network import _layout, _legacy, _netlink
 from pyctl_plugins.network._elements import Element
 from pyctl_plugins.network._netlink import CREATE, Message, Netlink, attribute, nested, text
 
@@ -302,6 +302,8 @@ def run_nft(script: str) -> str:
     Raises:
         UnsupportedError: no nft.
     """
+    from pyctl_plugins.network import _programs
+
     program = _programs.find("nft")
     if not program:
         raise UnsupportedError("network driver bridge needs nft, which is not installed", hint="install the package nftables")
