@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyctl.ops.foreground import Attachment, Foreground
     from pyctl.ops.logtee import LogTee
     from pyctl.ops.session import Session
+    from pyctl.ops.starting import StartFacts
     from pyctl.spec.options import ContainerOptions
     from pyctl_hookspecs.observers import PlannedStep
     from pyctl_hookspecs.resolve_image import PullProgress
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 class StartedElsewhereError(ConflictError):
     """Two commands started one container at once; for a detached start that is success."""
+
+
+class _NetworksChangedError(ConflictError):
+    """It was connected or disconnected after its start was planned: the plan has to be made again."""
 
 
 class RunResult(Record):
@@ -162,8 +167,8 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     log_driver, log_options, log_uri = log_choice(container)
     networks = plan_networks(session, facts)
     container = with_current_namespaces(session, container, spec_namespace(session, container_id, networks))
-    streams, attachment = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
-    foreground, tee = new_foreground(session, container_id, streams, attachment, log_driver, log_options)
+    streams, attached = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
+    foreground, tee = new_foreground(session, container_id, streams, attached, log_driver, log_options)
     steps = start_steps(
         session, facts, networks, streams,
         rootfs=lambda _: session.client.snapshots.mounts(container.snapshotter, container.snapshot_key),
@@ -173,10 +178,12 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         pid_file=container.labels.get("nerdctl/pid-file", ""),
     )  # fmt: skip
     try:
-        _carry_out(session, container_id, "start", start=steps, foreground=foreground)
+        _carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
     except StartedElsewhereError:
         if foreground is not None:
             raise
+    except _NetworksChangedError:
+        return start(session, session.client.containers.get(container_id), attachment)
     if foreground is None:
         return RunResult(container_id=container_id, detached=True)
     return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
@@ -221,8 +228,11 @@ def _carry_out(
     create: tuple[Step, ...] = (),
     start: tuple[Step, ...] = (),
     foreground: Foreground | None = None,
+    planned_for: StartFacts | None = None,
 ) -> None:
     """Apply the steps as one graph; those that create and those that start have a journal each.
+
+    With ``planned_for`` the networks of a stored container must still be those.
 
     Raises:
         BaseExceptionGroup: what failed; everything was undone, except what the group also names.
@@ -242,6 +252,8 @@ def _carry_out(
             state.make()
             if not create and os.path.exists(state.start_journal):
                 raise StartedElsewhereError(f"container {container_id} was started by another command just now")
+            if planned_for is not None:
+                _check_networks(session, planned_for)
             chapters = []
             if create:
                 chapters.append(Chapter(journal=Journal(state.create_journal, owns_directory=True), steps=create))
@@ -252,6 +264,14 @@ def _carry_out(
         if foreground is not None:
             foreground.close()
         raise
+
+
+def _check_networks(session: Session, facts: StartFacts) -> None:
+    """Nobody can change them from here on: who wants to waits for our note."""
+    from pyctl.spec.endpoints import from_labels
+
+    if from_labels(session.client.containers.get(facts.container_id).labels) != facts.endpoints:
+        raise _NetworksChangedError(f"the networks of container {facts.container_id} changed just now")
 
 
 def _stay(
