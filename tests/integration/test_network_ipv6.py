@@ -139,6 +139,23 @@ def test_nobody_outside_can_send_as_the_stand_in_for_loopback(world: World, both
         assert is_dropped(world.far.dial6(), "100::7079:6374:6c", 8080)
 
 
+def test_udp_flows_follow_the_port_to_its_next_owner(world: World, both: str) -> None:
+    port = PortMapping(container_port=53, host_port=5353, protocol="udp", host_ip="")
+    first = world.box(1, port, conflist=both)
+    with world.far.dial6(socket.SOCK_DGRAM) as outside, world.here6(socket.SOCK_DGRAM) as here:
+        clients = ((outside, HOST6), (here, "::1"))
+        with first.listen6(53, socket.SOCK_DGRAM) as server:
+            for client, address in clients:
+                client.sendto(b"one", (address, 5353))
+                assert server.recvfrom(10)[0] == b"one"
+        world.remove(first)
+        second = world.box(2, port, conflist=both)
+        with second.listen6(53, socket.SOCK_DGRAM) as server:
+            for client, address in clients:
+                client.sendto(b"two", (address, 5353))
+                assert server.recvfrom(10)[0] == b"two"
+
+
 def test_containers_go_out_under_the_hosts_address(world: World, both: str) -> None:
     box = world.box(1, conflist=both)
     assert seen_from(box.dial6(), FAR6, 99, world.far.listen6(99)) == HOST6

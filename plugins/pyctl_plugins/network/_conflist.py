@@ -55,6 +55,10 @@ class BridgeConfig:
         _refuse(config.get("name", ""), plugins, ipam)
         policy = plugins.get("firewall", {}).get("ingressPolicy")
         self.bridge: str = main.get("bridge") or "cni0"
+        if not 0 < len(self.bridge) < 16 or not all(c.isascii() and (c.isalnum() or c in "-_.@") for c in self.bridge):
+            raise ValueError(
+                f"{self.bridge} is no name for a bridge"
+            )  # nft reads it too, and some characters have a meaning there
         self.mtu = int(main.get("mtu") or 0)
         self.is_own = bool(config.get("nerdctlID"))
         self.routes = [(route["dst"], route.get("gw", "")) for route in ipam.get("routes") or ()]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyctl.state.networks import default_config
-from pyctl_hookspecs import ConflictError, Host, NetworkRequest, PortMapping, UnsupportedError
+from pyctl_hookspecs import ConflictError, Host, InvalidArgumentError, NetworkRequest, PortMapping, UnsupportedError
 from pyctl_hookspecs.testing.network import FakeHost
 from pyctl_plugins.network import _conflist, _layout, _leftovers, _ports, _records
 from pyctl_plugins.network._conflist import BridgeConfig
@@ -67,6 +67,12 @@ def test_an_option_that_is_not_carried_out_names_the_way_out() -> None:
     with pytest.raises(UnsupportedError, match="option vlan of the bridge plug-in") as caught:
         _config({"vlan": 3})
     assert "engine" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ['a"b', "br*", "br{", "a\nb", "sixteen-letters-", "brücke"])
+def test_a_bridges_name_cannot_be_anything(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no name for a bridge"):
+        _config({"bridge": name})
 
 
 def test_containers_that_must_not_meet_are_not_let_through_their_own_bridge() -> None:
