@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,6 +156,16 @@ def test_a_network_repaired_alone_does_not_harm_the_others(world: World, both: s
     world.repair(one, alive=(two.request.container_id,))
     assert seen_from(world.far.dial(), HOST, 8081, two.listen(80)) == FAR
     assert seen_from(two.dial(), FAR, 99, world.far.listen(99)) == HOST
+
+
+def test_what_was_forgotten_with_the_runtime_directory_is_known_again(world: World, both: str) -> None:
+    one, two = world.box(1, web(host_ip=""), conflist=both), world.box(2, web(8081))
+    shutil.rmtree(f"{world.directory}/run/ports")
+    shutil.rmtree(f"{world.directory}/run/bridges")
+    assert world.repair(one, two) == ()
+    sh("nft flush ruleset")
+    world.repair(two, alive=(one.request.container_id,))
+    assert _works(world, one)
 
 
 def test_a_bridge_that_is_something_else_is_said_and_the_others_are_repaired(world: World, both: str) -> None:

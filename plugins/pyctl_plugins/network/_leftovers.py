@@ -23,17 +23,15 @@ def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], b
     """
     from pyctl_hookspecs import PyctlError
 
-    asked: dict[str, bool] = {one.request.container_id: True for one in connected}
+    running = {one.request.container_id for one in connected}
     found = [*_tags(host), *_leases(connected, host)]
     links = _links(host)
     says = []
 
     def is_gone(container_id: str) -> bool:
-        if container_id not in asked:
-            asked[container_id] = is_alive(container_id)
-        return not asked[container_id]
+        return container_id not in running and not is_alive(container_id)  # now, not some leftovers ago: it may start again
 
-    from pyctl_plugins.network import bridge
+    from pyctl_plugins.network import _wiring, bridge
 
     try:
         for token in dict.fromkeys(found):
@@ -42,14 +40,11 @@ def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], b
             if is_gone(container_id):
                 bridge.cleanup(token, host)
                 says.append(f"released what container {container_id[:12]} still had of network {network}")
-        if any(is_gone(container_id) for _, container_id in links):
-            from pyctl_plugins.network import _wiring
-
-            with _wiring.new_socket() as route:
-                for name, container_id in links:
-                    if is_gone(container_id):
-                        _wiring.unplug(route, name)
-                        says.append(f"removed interface {name} of container {container_id[:12]}")
+        with _wiring.new_socket() as route:
+            for name, container_id in links:
+                if is_gone(container_id):
+                    _wiring.unplug(route, name)
+                    says.append(f"removed interface {name} of container {container_id[:12]}")
     except OSError as error:
         raise PyctlError(f"failed to take leftovers away: {error.strerror or error}") from error
     return says
