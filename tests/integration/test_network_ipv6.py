@@ -204,6 +204,15 @@ def test_a_container_believes_no_neighbour_about_routers(world: World, both: str
     assert box.sh("sysctl -n net.ipv6.conf.eth0.accept_ra").strip() == "0"
 
 
+def test_a_host_that_turned_ipv6_off_has_it_on_that_bridge_alone(world: World, both: str) -> None:
+    sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1")
+    box, peer = world.box(1, web(host_ip=""), conflist=both), world.box(2, conflist=both)
+    assert seen_from(peer.dial6(), box.address6, 80, box.listen6(80)) == peer.address6
+    assert seen_from(peer.dial6(), GATEWAY6, 8080, box.listen6(80)) == GATEWAY6
+    assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR
+    assert sh("sysctl -n net.ipv6.conf.far0.disable_ipv6").strip() == "1"
+
+
 def test_an_ipv4_network_leaves_the_hosts_ipv6_as_it_is(world: World) -> None:
     sh("sysctl -qw net.ipv6.conf.all.forwarding=0 net.ipv6.conf.far0.accept_ra=1")
     world.box(1, web(host_ip=""))
