@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "network ls": ("network:ls", "[OPTIONS]", "List networks"),
     "network prune": ("network:prune", "[OPTIONS]", "Remove all unused networks"),
+    "network repair": ("network:repair", "", "Put back what running containers' networks miss, remove what nobody uses"),
     "network rm": ("network:rm", "[OPTIONS] NETWORK [NETWORK...]", "Remove one or more networks"),
     "plugin check": ("plugin:check", "", "Load and examine every installed plug-in"),
     "plugin ls": ("plugin:ls", "[OPTIONS]", "List plug-ins"),
@@ -71,6 +72,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "stop": ("stop:stop", "[OPTIONS] CONTAINER [CONTAINER...]", "Stop one or more running containers"),
     "system reconcile": ("system:reconcile", "", "Undo what interrupted commands left behind"),
     "system restart": ("system:restart", "", "Restart the containerd that pyctl manages"),
+    "system restore": ("system:restore", "", "Bring back the containers that run after a boot"),
     "system start": ("system:start", "", "Start the containerd that pyctl manages"),
     "system status": ("system:status", "[OPTIONS]", "Show which containerd is used and what state it is in"),
     "system stop": ("system:stop", "", "Stop the containerd that pyctl manages"),
@@ -100,6 +102,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 HIDDEN: dict[str, tuple[str, str, str]] = {
     "__complete": ("complete:complete", "[WORD...]", "Print what could come next"),
     "internal exited": ("internal:exited", "CONTAINER", "Deal with a container's exit"),
+    "internal repair": ("internal:repair", "", "Repair the networks of the namespace"),
     "internal restart": ("internal:restart", "CONTAINER", "Start a container again because its restart policy says so"),
 }
 

@@ -57,7 +57,10 @@ def record_exit(session: Session, state: StateDir, container_id: str) -> None:
     from pyctl.state.containers import ExitRecord
 
     status = find_task(session.client, container_id)
-    if status is None or status.status != "stopped" or not state.exists():
+    if status is None:
+        _record_loss(state)
+        return
+    if status.status != "stopped" or not state.exists():
         return
     kills = _oom_kills(session, container_id)
     if kills is None:  # somebody else deletes the task at this moment, and knew more than we do
@@ -65,6 +68,16 @@ def record_exit(session: Session, state: StateDir, container_id: str) -> None:
         if recorded is not None and recorded.exited_at == status.exited_at:
             return
     state.save_exit(ExitRecord(exit_code=status.exit_status, exited_at=status.exited_at, oom_killed=bool(kills)))
+
+
+def _record_loss(state: StateDir) -> None:
+    """The task is gone and nobody saw its end: the machine went down, or somebody deleted it behind our back."""
+    from pyctl.ops.inspect_state import LOST_EXIT_CODE
+    from pyctl.ops.tasks import now_text
+    from pyctl.state.containers import ExitRecord
+
+    if state.started_at() and state.exit() is None:
+        state.save_exit(ExitRecord(exit_code=LOST_EXIT_CODE, exited_at=now_text()))
 
 
 def _oom_kills(session: Session, container_id: str) -> int | None:

@@ -57,6 +57,13 @@ def wants_restart(policy: Policy, exit_code: int, restart_count: int, *, explici
     return True
 
 
+def wants_boot(policy: Policy, exit_code: int, restart_count: int, *, explicitly_stopped: bool) -> bool:
+    """Docker's decision for a container that does not run when the daemon starts: ``always`` forgets a ``stop``."""
+    if policy.name == "always":
+        return True
+    return wants_restart(policy, exit_code, restart_count, explicitly_stopped=explicitly_stopped)
+
+
 def restart_delay(session: Session, container: Container) -> float | None:
     """Seconds until the container should be started again, None for never. Doubles from 0.1 to 60 while it keeps dying."""
     from pyctl.ops.ending import state_of

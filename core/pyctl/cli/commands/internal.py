@@ -1,4 +1,4 @@
-"""``pyctl internal exited|restart``: what the keeper has done for it, by a process that may load containerd's client."""
+"""``pyctl internal exited|repair|restart``: what the keeper has done for it, by a process that may load containerd's client."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def restart(settings: Settings, container: str) -> None:
 
     with session_for(settings) as session:
         ops.restart_by_policy(session, container)
+
+
+def repair(settings: Settings) -> int:
+    """Somebody took rules away: the keeper noticed. What is said goes to the keeper's notes."""
+    from pyctl.cli.commands.network import repair as repair_networks
+
+    return repair_networks(settings)

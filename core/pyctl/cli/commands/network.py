@@ -1,4 +1,4 @@
-"""``pyctl network create|inspect|ls|prune|rm``."""
+"""``pyctl network create|inspect|ls|prune|repair|rm``."""
 
 from __future__ import annotations
 
@@ -154,6 +154,18 @@ def prune(settings: Settings, options: PruneOptions) -> int:
         )
     if removed:
         echo("Deleted Networks:\n" + "\n".join(removed) + "\n")
+    return report_all(errors)
+
+
+def repair(settings: Settings) -> int:
+    """Put back what running containers' networks miss, and remove what belongs to no container."""
+    from pyctl.cli.inspecting import report_all
+    from pyctl.ops.network_repair import repair as repair_networks
+
+    with session_for(settings) as session:
+        lines, errors = repair_networks(session)
+        for line in lines:
+            echo(line)
     return report_all(errors)
 
 

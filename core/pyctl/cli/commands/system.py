@@ -1,4 +1,4 @@
-"""``pyctl system status|start|stop|restart|reconcile``."""
+"""``pyctl system status|start|stop|restart|reconcile|restore``."""
 
 from __future__ import annotations
 
@@ -64,3 +64,18 @@ def reconcile(settings: Settings) -> None:
     with session_for(settings) as session:
         for line in ops.reconcile(session):
             echo(line)
+
+
+def restore(settings: Settings) -> int:
+    """Bring back the containers that run after a boot."""
+    from pyctl.cli.inspecting import report_all
+    from pyctl.ops import booting as ops
+
+    failures = []
+    with session_for(settings) as session:
+        for done in ops.restore(session):
+            if isinstance(done, BaseException):
+                failures.append(done)
+            else:
+                echo(done)
+    return report_all(failures)
