@@ -12,7 +12,6 @@ from .wire import KeeperGoneError, connect, exchange, keeper_dir, remember_runti
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Mapping, Sequence
     from typing import Any
 
@@ -44,9 +43,7 @@ def request(
         InvalidArgumentError: the keeper does not understand this.
         UnavailableError: no keeper could be reached or started; safe to try again.
     """
-    reply, sock = _send(data_store, runtime_dir, command, payload, fds, data_root, timeout_s, may_start=True)
-    sock.close()
-    return reply
+    return _send(data_store, runtime_dir, command, payload, fds, data_root, timeout_s, may_start=True)
 
 
 def request_if_running(
@@ -60,13 +57,11 @@ def request_if_running(
         ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
     """
     try:
-        reply, sock = _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
+        return _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
     except KeeperGoneError:
         if command in ("ping", "status", "stop") or not _has_duties(data_store):
             return None
         return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
-    sock.close()
-    return reply
 
 
 def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
@@ -159,29 +154,6 @@ def watch(
     request(data_store, runtime_dir, "watch", payload, data_root=data_root)
 
 
-def hand_over(
-    data_store: str,
-    runtime_dir: str,
-    *,
-    data_root: str,
-    namespace: str,
-    container: str,
-    pipes: Sequence[int],
-    terminal: bool = False,
-    again: bool = False,
-) -> _socket.socket:
-    """Give the keeper the read ends of pipes (stdout, and stderr unless there is a terminal) to log.
-
-    The caller keeps its own copies while it wants to be able to repeat this: the returned connection becomes
-    readable when the keeper has gone away, and then the same call with ``again`` gives the pipes to a new one.
-
-    Raises:
-        UnavailableError: no keeper could be reached or started; safe to try again.
-    """
-    payload = {"namespace": namespace, "container": container, "terminal": terminal, "again": again}
-    return _send(data_store, runtime_dir, "log_pipes", payload, pipes, data_root, 10.0, may_start=True)[1]
-
-
 def lend(data_store: str, runtime_dir: str, command: str, payload: Mapping[str, str], *, data_root: str) -> dict[str, str]:
     """``request`` in the shape of ``Host.keeper``: texts in, texts out; what is no text is JSON (``ports``).
 
@@ -204,7 +176,7 @@ def _send(
     timeout_s: float,
     *,
     may_start: bool,
-) -> tuple[dict[str, Any], _socket.socket]:
+) -> dict[str, Any]:
     import json
 
     line = json.dumps({**payload, "command": command, "data_store": data_store}).encode() + b"\n"
@@ -216,9 +188,8 @@ def _send(
             sock = connect(path)
             try:
                 raw = exchange(sock, line, fds, max(0.1, deadline - time.monotonic()))
-            except KeeperGoneError:
+            finally:
                 sock.close()
-                raise
             break
         except KeeperGoneError as error:
             if not may_start:
@@ -232,11 +203,10 @@ def _send(
             raise UnavailableError(f"cannot reach the keeper at {path}: {error}") from error
     reply: dict[str, Any] = json.loads(raw)
     if "error" in reply:
-        sock.close()
         if reply.get("code") == "not_found":
             raise NotFoundError("container", str(payload.get("container", "")), message=reply["error"])
         raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
-    return reply, sock
+    return reply
 
 
 def _start(data_root: str, data_store: str, runtime_dir: str) -> bool:

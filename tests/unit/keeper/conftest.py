@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,16 @@ class Keeper:
     def __call__(self, command: str, /, **payload: object) -> dict[str, Any]:
         named = {"namespace": "ns", "container": "c1", **payload}
         return client.request(self.data_store, self.runtime_dir, command, named, data_root=self.data_root)
+
+    def hand_over(self, pipe: int, *, again: bool = False) -> socket.socket:
+        """Have the pipe's other end logged, as the log binary does it; readable once the keeper has gone away."""
+        self("ping")  # starts one
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(f"{wire.run_dir(self.data_store, self.runtime_dir)}/keeper.sock")
+        wanted = {"command": "log_pipes", "namespace": "ns", "container": "c1", "again": again}
+        reply = json.loads(wire.exchange(connection, json.dumps(wanted).encode() + b"\n", [pipe], 10))
+        assert reply["ok"], reply
+        return connection
 
     def status(self) -> dict[str, Any]:
         return self("status")

@@ -236,18 +236,14 @@ def test_an_exit_ends_the_log_though_the_shim_keeps_the_pipes(keeper: Keeper, sh
 def test_pipes_can_be_handed_over_by_a_command(keeper: Keeper) -> None:
     keeper.state_dir()
     out, writer = os.pipe()
-    connection = client.hand_over(
-        keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root, namespace="ns", container="c1", pipes=[out]
-    )
+    connection = keeper.hand_over(out)
     os.write(writer, b"one\n")
     keeper("ping")
     keeper.kill()
     assert select.select([connection], [], [], 10)[0]
     connection.close()
     os.write(writer, b"two\n")
-    client.hand_over(
-        keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root, namespace="ns", container="c1", pipes=[out], again=True
-    ).close()
+    keeper.hand_over(out, again=True).close()
     os.close(out)
     os.close(writer)
     assert texts(keeper.wait_for_log()) == ["one\n", "two\n"]
@@ -258,9 +254,7 @@ def test_what_was_left_in_the_spool_of_an_earlier_run_comes_first(keeper: Keeper
     for text in (b"torn", b"whole\n"):
         out, writer = os.pipe()
         os.write(writer, text)
-        client.hand_over(
-            keeper.data_store, keeper.runtime_dir, data_root=keeper.data_root, namespace="ns", container="c1", pipes=[out]
-        ).close()
+        keeper.hand_over(out).close()
         os.close(out)
         if text == b"torn":
             keeper("ping")
