@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 from tests.bench import measure
-from tests.bench.tools import Tool, find_tools
+from tests.bench.tools import Tool, by_cni, find_tools
 from tests.integration import engines, images
 
-FIFTY = 50
+FIFTY, THIRTY = 50, 30
 PULLS = 5
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=20, help="how often each command is timed (default 20)")
     parser.add_argument("--engine", choices=engines.VERSIONS, default="2.x", help="containerd version (default 2.x)")
-    parser.add_argument("--quick", action="store_true", help="leave out the fifty, the five hundred and the large pull")
+    parser.add_argument("--quick", action="store_true", help="leave out batches of containers and the large pull")
     options = parser.parse_args()
     base = tempfile.mkdtemp(prefix="pyctl-bench-")
     registry = images.Registry(f"{base}/registry")
@@ -37,7 +37,9 @@ def main() -> None:
         for tool in tools:
             tool.pull(busybox)
         _short(table, tools, busybox, options.rounds)
+        _bridges(table, tools, by_cni(tools[0], base), busybox, options.rounds)
         if not options.quick:
+            _removals(table, tools, busybox)
             _many(table, tools, busybox, options.rounds)
             big = registry.push("library/big", measure.big_layers())
             _pulls(table, tools, big)
@@ -93,6 +95,32 @@ def _short(table: Table, tools: Sequence[Tool], image: str, rounds: int) -> None
             argv = command(tool)
             if argv:
                 table.add(f"{row}, ms", tool.name, measure.median_ms(argv, rounds))
+
+
+def _bridges(table: Table, tools: Sequence[Tool], binaries: Tool | None, image: str, rounds: int) -> None:
+    """What a network costs on top of a run: in process, by CNI's binaries, and elsewhere."""
+    for tool in [tools[0], *([binaries] if binaries else []), *tools[1:]]:
+        for row, port in (("the bridge adds", False), ("the bridge and a port add", True)):
+            less, more = tool.run(image, network="none"), tool.run(image, network="bridge", port=port)
+            if less and more:
+                added = measure.difference_ms(less, more, rounds)
+                text = "failed" if added is None else f"{added:.0f}"
+                table.add(f"{row} to run --rm --network none, ms", tool.name, text)
+
+
+def _removals(table: Table, tools: Sequence[Tool], image: str) -> None:
+    names = [f"bench{number}" for number in range(THIRTY)]
+    for tool in tools:
+        together = tool.remove_command(names)
+        if together is None:
+            continue
+        measure.at_once([tool.start(image, name) for name in names], 8)
+        alone_s = measure.one_by_one(argv for name in names if (argv := tool.remove_command([name])))
+        measure.at_once([tool.start(image, name) for name in names], 8)
+        together_s = measure.one_by_one([together])
+        table.add(f"rm -f of {THIRTY}, one by one, s", tool.name, f"{alone_s:.2f}")
+        table.add(f"rm -f of {THIRTY} in one command, s", tool.name, f"{together_s:.2f}")
+        table.add("that many times faster", tool.name, f"{alone_s / together_s:.1f}")
 
 
 def _many(table: Table, tools: Sequence[Tool], image: str, rounds: int) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 
 from tests.integration.images import tar
 
@@ -23,6 +24,31 @@ def median_ms(argv: Sequence[str], rounds: int) -> str:
         if done.returncode != 0:
             return "failed"
         return f"{json.load(report)['results'][0]['median'] * 1000:.0f}"
+
+
+def difference_ms(less: Sequence[str], more: Sequence[str], rounds: int) -> float | None:
+    """What the second command takes longer than the first: the median over ``rounds`` pairs, after one to warm up.
+
+    The pairs are run back to back, so what else the machine does meets both alike. None if one of them fails.
+    """
+    took: list[float] = []
+    for _ in range(rounds + 1):
+        pair = []
+        for argv in (less, more):
+            begun = time.monotonic()
+            if subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode != 0:
+                return None
+            pair.append(time.monotonic() - begun)
+        took.append((pair[1] - pair[0]) * 1000)
+    return median(took[1:])
+
+
+def one_by_one(commands: Iterable[Sequence[str]]) -> float:
+    """Seconds for all of the commands, one after the other."""
+    begun = time.monotonic()
+    for argv in commands:
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - begun
 
 
 def at_once(commands: Iterable[Sequence[str]], parallel: int) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.integration.engines import Engine
+
+_CNI = "/usr/lib/cni"  # where Debian puts them
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class Tool:
 
     def ps(self, *, all_of_them: bool = False) -> list[str]:
         return [*self.command, "ps", *(["-a"] if all_of_them else [])]
+
+    def remove_command(self, names: Sequence[str]) -> list[str] | None:
+        return [*self.command, "rm", "-f", *names]
 
     def remove(self, names: Sequence[str]) -> None:
         subprocess.run([*self.command, "rm", "-f", *names], check=True, stdout=subprocess.DEVNULL)
@@ -63,6 +69,9 @@ class Ctr(Tool):
     def ps(self, *, all_of_them: bool = False) -> list[str]:
         return [*self.command, "containers", "ls"]
 
+    def remove_command(self, names: Sequence[str]) -> list[str] | None:
+        return None  # it takes two commands
+
     def remove(self, names: Sequence[str]) -> None:
         subprocess.run([*self.command, "tasks", "rm", "-f", *names], check=False, capture_output=True)
         subprocess.run([*self.command, "containers", "rm", *names], check=True, stdout=subprocess.DEVNULL)
@@ -72,6 +81,15 @@ class Ctr(Tool):
 
     def remove_image(self, image: str) -> None:
         subprocess.run([*self.command, "images", "rm", "--sync", image], check=True, stdout=subprocess.DEVNULL)
+
+
+def by_cni(pyctl: Tool, base: str) -> Tool | None:
+    """pyctl with the same chain carried out by CNI's binaries; None where they are not installed."""
+    if not os.path.exists(f"{_CNI}/bridge"):
+        return None
+    with open(f"{base}/cni.toml", "w") as config:
+        config.write('[network]\nengine = "cni"\n')
+    return replace(pyctl, name="pyctl, cni", command=("env", f"PYCTL_TOML={base}/cni.toml", f"CNI_PATH={_CNI}", *pyctl.command))
 
 
 def find_tools(engine: Engine, binaries: str) -> list[Tool]:
