@@ -16,6 +16,7 @@ import time
 from . import ports as held_ports
 from .children import Children
 from .connections import Connection
+from .guard import Guard
 from .logs import ContainerLog
 from .loop import Loop
 from .notes import Notes
@@ -57,6 +58,7 @@ class Server:
         self.watches = Watches(
             self.loop, self.children, f"{base}/watch", data_root, exited=self._container_exited, note=self.notes.write
         )
+        self.guard = Guard(self.loop, f"{runtime_dir}/bridges", self.watches.repair, self.notes.write)
         self.ports = held_ports.Ports()
         self._ports_dir = f"{base}/ports"
         os.makedirs(self._ports_dir, mode=0o700, exist_ok=True)
@@ -92,6 +94,7 @@ class Server:
         self.watches.load()
         idle_since = time.monotonic()
         while not self.is_stopping:
+            self.guard.set_needed(self.watches.running())
             if self.loop.turn(IDLE_S if self._is_needed() else 0.5):
                 idle_since = time.monotonic()
             elif not self._is_needed() and time.monotonic() - idle_since >= IDLE_S:

@@ -102,6 +102,29 @@ class Watches:
     def status(self) -> dict[str, str]:
         return {key: watch.state for key, watch in self._watches.items()}
 
+    def running(self) -> bool:
+        """Is there a container whose process has not ended?"""
+        return any(watch.state == "running" for watch in self._watches.values())
+
+    def repair(self, done: Callable[[], None]) -> None:
+        """Have the networks of every namespace repaired (``pyctl internal repair``), as whoever watches there would."""
+        records = {str(watch.record["namespace"]): watch.record for watch in self._watches.values()}
+        left = len(records)
+
+        def ended(code: int, output: bytes) -> None:
+            nonlocal left
+            text = output.decode(errors="replace").strip()
+            if text or code:
+                self._note(f"repaired networks (exit code {code}): " + "; ".join(text.splitlines()))
+            left -= 1
+            if not left:
+                done()
+
+        for record in records.values():
+            self._spawn(record, ["repair"], ended)
+        if not records:
+            self._loop.later(0.0, done)
+
     def __len__(self) -> int:
         return len(self._watches)
 
@@ -114,7 +137,9 @@ class Watches:
         return self._watches.get(watch.key) is watch
 
     def spawn(self, watch: _Watch, verb: str, done: Callable[[int, bytes], None]) -> Job:
-        record = watch.record
+        return self._spawn(watch.record, [verb, str(watch.record["container"])], done)
+
+    def _spawn(self, record: Mapping[str, object], words: list[str], done: Callable[[int, bytes], None]) -> Job:
         raw = record.get("args")
         args = [str(word) for word in raw] if isinstance(raw, list) else []
         if not args:
@@ -126,7 +151,7 @@ class Watches:
         if isinstance(raw_env, dict):
             env.update({str(name): str(value) for name, value in raw_env.items()})
         argv = [str(record["python"]), "-m", "pyctl", *args, "--namespace", str(record["namespace"])]
-        return self._children.run([*argv, "internal", verb, str(record["container"])], env, done)
+        return self._children.run([*argv, "internal", *words], env, done)
 
     def take_back(self, job: Job) -> None:
         self._children.drop(job)

@@ -1,0 +1,277 @@
+"""Rules that somebody flushed are noticed: by the kernel's word where it gives one, by a look every few seconds otherwise.
+
+Only while ``is_needed()`` says that there are containers, and a bridge whose rules the driver has recorded. Putting them
+back is a pyctl process's job (``pyctl internal repair``); here is only what notices.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import struct
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .loop import Loop, Timer
+
+LOOK_S = 3.0
+_DEBOUNCE_S = 0.2
+_NETFILTER, _NFTABLES_GROUP, _SUBSYSTEM = 12, 7, 10
+_GET_CHAIN, _GET_RULE, _GET_ELEMENT = 0xA04, 0xA07, 0xA0D
+_DEL_TABLE, _DEL_CHAIN, _DEL_RULE = 0xA02, 0xA05, 0xA08
+_INET, _FAMILIES = 1, (2, 10)
+_SO_ATTACH_FILTER, _SO_GET_INFO = 26, 64
+_OUR_TABLE, _FORWARD = b"pyctl\0", b"FORWARD\0"
+_ENTRIES_AT = 76  # of struct ipt_getinfo: name, hooks, 5 entry points, 5 underflows
+
+
+class Guard:
+    """``lost(done)`` is called when rules are missing: it has them put back, and calls ``done`` afterwards."""
+
+    def __init__(
+        self, loop: Loop, bridges_dir: str, lost: Callable[[Callable[[], None]], None], note: Callable[[str], None]
+    ) -> None:
+        self._loop, self._bridges_dir, self._lost, self._note = loop, bridges_dir, lost, note
+        self._events: _socket.socket | None = None
+        self._asker: _socket.socket | None = None
+        self._timer: Timer | None = None
+        self._hurry: Timer | None = None
+        self._seen: dict[int, set[str]] = {}  # bridges that a family's FORWARD chain let through
+        self._old_rules = 0
+        self._hopeless: set[str] = set()  # missing although it was repaired: a bridge that nobody uses any more
+        self._is_repairing = self._is_told = self._is_broken = False
+
+    def set_needed(self, is_needed: bool) -> None:
+        """Begin or end: to be called whenever that may have changed; costs nothing when it has not."""
+        if is_needed and self._timer is None and not self._is_broken:
+            self._begin()
+        elif not is_needed and self._timer is not None:
+            self._end()
+
+    def missing(self) -> set[str]:
+        """What the driver has recorded, or was there a moment ago, and is not there now. Takes some dozen microseconds.
+
+        Raises:
+            OSError: the kernel refuses to say.
+        """
+        bridges = self._bridges()
+        if not bridges:
+            return set()
+        found = {f"the rules of bridge {bridge}" for bridge in bridges if not self._has_element(bridge)}
+        for family in _FAMILIES:
+            passing = self._passing(family, bridges)
+            if passing is None:
+                self._seen.pop(family, None)  # nobody filters there
+                continue
+            # An IPv6 chain has rules for bridges with IPv6 only, and which they are is not recorded.
+            wanted = set(bridges) if family == _FAMILIES[0] else self._seen.get(family, set()) & set(bridges)
+            self._seen[family] = passing | wanted
+            found.update(f"bridge {bridge} in FORWARD {family}" for bridge in wanted - passing)
+        return found | self._old_rules_that_fell()
+
+    def _begin(self) -> None:
+        try:
+            self._events = _listener()
+            self._asker = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, _NETFILTER)
+            self._asker.settimeout(1.0)
+            self._asker.bind((0, 0))
+        except OSError as error:
+            self._note(f"flushed rules will not be noticed: {error}")
+            self._is_broken = True
+            self._close()
+            return
+        self._loop.watch(self._events.fileno(), self._read)
+        self._timer = self._loop.later(LOOK_S, self._tick)
+
+    def _end(self) -> None:
+        if self._events:
+            self._loop.forget(self._events.fileno())
+        for timer in (self._timer, self._hurry):
+            if timer:
+                timer.cancel()
+        self._timer = self._hurry = None
+        self._seen.clear()
+        self._hopeless.clear()
+        self._old_rules = 0
+        self._close()
+
+    def _close(self) -> None:
+        for sock in (self._events, self._asker):
+            if sock:
+                sock.close()
+        self._events = self._asker = None
+
+    def _tick(self) -> None:
+        self._timer = self._loop.later(LOOK_S, self._tick)
+        if self._is_repairing:
+            return
+        missing = self._look()
+        self._hopeless &= missing
+        if missing - self._hopeless:
+            self._repair()
+
+    def _look(self) -> set[str]:
+        try:
+            return self.missing()
+        except OSError as error:
+            self._note(f"cannot look at the rules: {error}")
+            return set()
+
+    def _read(self) -> None:
+        """Everything that waits; an overrun means that something was missed."""
+        assert self._events
+        is_ours = False
+        while True:
+            try:
+                data = self._events.recv(1 << 16)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                is_ours = True
+                continue
+            is_ours = is_ours or concerns_us(data)
+        if is_ours and self._is_repairing:
+            self._is_told = True  # perhaps by the repair itself
+        elif is_ours and self._hurry is None:
+            self._hurry = self._loop.later(_DEBOUNCE_S, self._hurried)
+
+    def _hurried(self) -> None:
+        self._hurry = None
+        if self._bridges() and not self._is_repairing:
+            self._repair()
+
+    def _repair(self) -> None:
+        self._is_repairing, self._is_told = True, False
+        self._lost(self._repaired)
+
+    def _repaired(self) -> None:
+        self._is_repairing = False
+        if self._timer is None:
+            return
+        self._old_rules = 0
+        self._hopeless = self._look()
+        if self._is_told and self._hurry is None:
+            self._hurry = self._loop.later(_DEBOUNCE_S, self._hurried)
+
+    def _bridges(self) -> list[str]:
+        try:
+            return [name for name in os.listdir(self._bridges_dir) if not name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def _has_element(self, bridge: str) -> bool:
+        """Has the table's set of bridges this one?"""
+        key = _attribute(1, bridge.encode().ljust(16, b"\0"))
+        body = _frame(_INET) + _attribute(1, _OUR_TABLE) + _attribute(2, b"bridges\0")
+        body += _attribute(0x8003, _attribute(0x8001, _attribute(0x8001, key)))
+        return self._ask(_GET_ELEMENT, 0x4, body) is not None
+
+    def _passing(self, family: int, bridges: list[str]) -> set[str] | None:
+        """The bridges that a family's FORWARD chain lets through in both directions; None if there is no such chain."""
+        where = _attribute(1, b"filter\0")
+        if self._ask(_GET_CHAIN, 0x4, _frame(family) + where + _attribute(3, _FORWARD)) is None:
+            return None
+        rules = self._ask(_GET_RULE, 0x300, _frame(family) + where + _attribute(2, _FORWARD)) or b""
+        return {bridge for bridge in bridges if rules.count(f"pyctl:{bridge}\0".encode()) >= 2}
+
+    def _old_rules_that_fell(self) -> set[str]:
+        """iptables-legacy has no events: its number of rules must not have fallen since the last look."""
+        try:
+            with open("/proc/net/ip_tables_names") as file:
+                if "filter" not in file.read().split():
+                    return set()
+        except OSError:
+            return set()
+        number = _old_entries()
+        fell = number < self._old_rules
+        self._old_rules = number
+        return {"rules of iptables-legacy"} if fell else set()
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> bytes | None:
+        """All answers to a request, one after the other; None when there is no such object."""
+        assert self._asker
+        self._asker.send(struct.pack("=IHHII", len(body) + 16, kind, flags | 1, 1, 0) + body)
+        answer = b""
+        while True:
+            data = self._asker.recv(1 << 17)
+            offset = 0
+            while offset + 16 <= len(data):
+                size, what = struct.unpack_from("=IH", data, offset)
+                if what == 2:  # an error, or its absence
+                    (code,) = struct.unpack_from("=i", data, offset + 16)
+                    if code in (0, -2):
+                        return None if code else answer
+                    raise OSError(-code, os.strerror(-code))
+                if what == 3:  # the end of a dump
+                    return answer
+                answer += data[offset + 16 : offset + size]
+                offset += max(size + 3 & ~3, 16)
+
+
+def concerns_us(data: bytes) -> bool:
+    """Do these messages tell of something deleted from our table, or from anybody's FORWARD chain?"""
+    offset = 0
+    while offset + 20 <= len(data):
+        size, kind = struct.unpack_from("=IH", data, offset)
+        if size < 20:
+            return False
+        if kind in (_DEL_TABLE, _DEL_CHAIN, _DEL_RULE):
+            body = data[offset + 20 : offset + size]
+            if _OUR_TABLE in body[:32] or _FORWARD in body:
+                return True
+        offset += size + 3 & ~3
+    return False
+
+
+def _listener() -> _socket.socket:
+    """Wakes us for deletions of tables, chains and rules only: our own elements come and go all the time."""
+    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK, _NETFILTER)
+    low, high = (4, 5) if sys.byteorder == "little" else (5, 4)  # of the message's type
+    kinds = [kind & 0xFF for kind in (_DEL_TABLE, _DEL_CHAIN, _DEL_RULE)]
+    program = [(0x30, 0, 0, high), (0x15, 0, len(kinds) + 1, _SUBSYSTEM), (0x30, 0, 0, low)]
+    program += [(0x15, len(kinds) - position, 0, kind) for position, kind in enumerate(kinds)]
+    program += [(0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)]
+    code = b"".join(struct.pack("=HBBI", *one) for one in program)
+    try:
+        _attach(sock, code, len(program))
+        sock.bind((0, 1 << (_NFTABLES_GROUP - 1)))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _attach(sock: _socket.socket, code: bytes, count: int) -> None:
+    from array import array  # tells the address of what it holds
+
+    program = array("B", code)
+    sock.setsockopt(_socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, program.buffer_info()[0]))
+
+
+def _old_entries() -> int:
+    import ctypes  # getsockopt of ours gives nothing to the kernel; only few hosts have these rules
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    info = ctypes.create_string_buffer(b"filter", 84)
+    size = ctypes.c_uint(84)
+    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 255)
+    try:
+        if libc.getsockopt(sock.fileno(), 0, _SO_GET_INFO, info, ctypes.byref(size)) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        sock.close()
+    return int(struct.unpack_from("=I", info.raw, _ENTRIES_AT)[0])
+
+
+def _frame(family: int) -> bytes:
+    return struct.pack(">BBH", family, 0, 0)
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", len(value) + 4, kind) + value + b"\0" * (-len(value) % 4)
