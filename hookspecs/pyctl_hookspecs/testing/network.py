@@ -6,120 +6,40 @@ test, which plays the host. ``nsenter``, ``unshare`` and ``ip`` are used to look
 
 from __future__ import annotations
 
-import ctypes
 import json
-import os
-import socket
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import pluggy
 import pytest
 
 from pyctl_hookspecs import (
-    ConflictError,
+    ConnectedNetwork,
     NetworkAttachment,
     NetworkIntent,
     NetworkRequest,
-    NetworkSpecs,
     PortMapping,
     PyctlError,
 )
+from pyctl_hookspecs.testing.network_arena import Arena, FakeHost, Hooks
+from pyctl_hookspecs.testing.network_composer import NetworkComposerSuite
 
-_CLONE_NEWNET = 0x40000000
-_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
-
-
-class FakeHost:
-    """A ``Host`` that behaves, for drivers: a keeper that really holds ports, a task that is this process."""
-
-    namespace = "suite"
-    address = ""
-    cni_paths = ("/opt/cni/bin", "/usr/lib/cni")
-
-    def __init__(self, directory: str) -> None:
-        self.data_store = f"{directory}/data"
-        self.runtime_dir = f"{directory}/run"
-        self._held: dict[str, list[socket.socket]] = {}
-
-    def task_pid(self, container_id: str) -> int:
-        """Every container runs, as this process."""
-        return os.getpid()
-
-    def cancelled(self) -> bool:
-        """Nobody interrupts the suite."""
-        return False
-
-    def keeper(self, command: str, payload: Mapping[str, str]) -> Mapping[str, str]:
-        """``hold_ports`` and ``release_ports`` as the real one answers them."""
-        key = f"{payload['namespace']}/{payload['container']}"
-        for held in self._held.pop(key, ()):
-            held.close()
-        if command == "release_ports":
-            return {}
-        sockets: list[socket.socket] = []
-        answer = []
-        for address, number, protocol in json.loads(payload["ports"]):
-            if protocol == "sctp":  # few kernels have it
-                answer.append([address, number or 49152, protocol])
-                continue
-            one = socket.socket(socket.AF_INET if "." in address else socket.AF_INET6, _KINDS[protocol])
-            sockets.append(one)
-            try:
-                if one.family == socket.AF_INET6:
-                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, bool(address))
-                one.bind((address or "::", number))
-                if protocol == "tcp":
-                    one.listen(1)
-            except OSError as error:
-                for opened in sockets:
-                    opened.close()
-                raise ConflictError(f"Bind for {address}:{number} failed: port is already allocated") from error
-            answer.append([address, one.getsockname()[1], protocol])
-        self._held[key] = sockets
-        return {"ports": json.dumps(answer)}
-
-    def close(self) -> None:
-        """Let every port go."""
-        for sockets in self._held.values():
-            for one in sockets:
-                one.close()
-        self._held.clear()
+__all__ = ["FakeHost", "NetworkComposerSuite", "NetworkDriverSuite"]
 
 
-class NetworkDriverSuite:
+class NetworkDriverSuite(NetworkComposerSuite):
     """Subclasses set ``mode`` and the fixture ``plugin``, and ``conflist`` if the driver reads one.
 
-    A driver that cannot publish ports sets ``publishes_ports`` to False; it must refuse them while planning.
+    A driver that cannot publish ports sets ``publishes_ports`` to False; it must refuse them while planning. The hooks
+    that a driver may leave out (``compose_network``, ``remove_network``, ``detach_network``, ``repair_networks``) are
+    examined where they are there.
     """
 
-    mode = ""
     publishes_ports = True
-
-    @pytest.fixture
-    def plugin(self) -> object:
-        raise NotImplementedError("return the plug-in: a module or an object with the hooks")
 
     @pytest.fixture
     def conflist(self, tmp_path: Any) -> str:
         """The network's CNI configuration as JSON text; keep what it writes below ``tmp_path``."""
         return ""
-
-    @pytest.fixture
-    def hook(self, plugin: object) -> Any:
-        """The plug-in, called as core calls it."""
-        manager = pluggy.PluginManager("pyctl")
-        manager.add_hookspecs(NetworkSpecs)
-        manager.register(plugin, "suite")
-        manager.check_pending()
-        return _First(manager.hook)
-
-    @pytest.fixture
-    def host(self, tmp_path: Any) -> Iterator[FakeHost]:
-        host = FakeHost(str(tmp_path))
-        yield host
-        host.close()
 
     @pytest.fixture
     def request_one(self, conflist: str, tmp_path: Any) -> NetworkRequest:
@@ -130,9 +50,9 @@ class NetworkDriverSuite:
         return self._request("2" * 64, conflist, str(tmp_path))
 
     @pytest.fixture
-    def arena(self, hook: Any, host: FakeHost, request_one: NetworkRequest, tmp_path: Any) -> Iterator[_Arena]:
+    def arena(self, hook: Hooks, host: FakeHost, request_one: NetworkRequest, tmp_path: Any) -> Iterator[Arena]:
         """A network namespace that plays the host, for drivers that change one."""
-        arena = _Arena(hook.plan_network(request=request_one, host=host).namespace == "pinned")
+        arena = Arena(hook.plan_network(request=request_one, host=host).namespace == "pinned")
         yield arena
         arena.leave()
 
@@ -143,39 +63,39 @@ class NetworkDriverSuite:
             namespace=FakeHost.namespace,
             network=self.mode,
             interface="eth0",
-            netns_path=f"{directory}/netns-{container_id[0]}",
+            netns_path=f"{directory}/run/netns/{FakeHost.namespace}-{container_id}",
             conflist=conflist,
         )
 
-    def test_every_hook_matches_its_specification(self, hook: Any) -> None:
+    def test_every_hook_matches_its_specification(self, hook: Hooks) -> None:
         for name in ("plan_network", "setup_network", "cleanup"):
             assert hook.has(name), f"{name} is missing"
 
-    def test_a_plan_says_what_it_would_do(self, hook: Any, request_one: NetworkRequest, host: FakeHost) -> None:
+    def test_a_plan_says_what_it_would_do(self, hook: Hooks, request_one: NetworkRequest, host: FakeHost) -> None:
         intent = hook.plan_network(request=request_one, host=host)
         assert isinstance(intent, NetworkIntent)
         assert intent.says and "\n" not in intent.says
         assert intent.namespace in ("pinned", "new", "host", "path")
         assert bool(intent.join_path) == (intent.namespace == "path")
 
-    def test_planning_twice_gives_the_same_token(self, hook: Any, request_one: NetworkRequest, host: FakeHost) -> None:
+    def test_planning_twice_gives_the_same_token(self, hook: Hooks, request_one: NetworkRequest, host: FakeHost) -> None:
         first = hook.plan_network(request=request_one, host=host)
         assert hook.plan_network(request=request_one, host=host) == first
 
     def test_tokens_of_two_containers_differ(
-        self, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
+        self, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
         tokens = [hook.plan_network(request=r, host=host).undo_token for r in (request_one, request_two)]
         assert tokens == ["", ""] or tokens[0] != tokens[1]
 
     def test_cleanup_of_what_never_happened_succeeds(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost
     ) -> None:
         token = hook.plan_network(request=request_one, host=host).undo_token
         hook.cleanup(undo_token=token, host=host)
         hook.cleanup(undo_token=token, host=host)
 
-    def test_setup_does_what_it_reports(self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost) -> None:
+    def test_setup_does_what_it_reports(self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost) -> None:
         attachment = arena.connect(hook, request_one, host)
         assert isinstance(attachment, NetworkAttachment)
         if not arena.is_pinned:
@@ -188,7 +108,7 @@ class NetworkDriverSuite:
         assert [ip["address"] for ip in result["ips"]] == list(attachment.addresses)
 
     def test_cleanup_works_from_the_token_alone_and_twice(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost, tmp_path: Any
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost, tmp_path: Any
     ) -> None:
         arena.connect(hook, request_one, host)
         token = hook.plan_network(request=request_one, host=host).undo_token
@@ -196,13 +116,13 @@ class NetworkDriverSuite:
         hook.cleanup(undo_token=token, host=FakeHost(str(tmp_path)))
 
     def test_two_containers_get_different_addresses(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
         one, two = (arena.connect(hook, request, host) for request in (request_one, request_two))
         assert not set(one.addresses) & set(two.addresses)
 
     def test_an_address_can_be_asked_for_again_after_cleanup(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
         if not arena.is_pinned:
             return
@@ -214,7 +134,7 @@ class NetworkDriverSuite:
         assert wanted in [address.partition("/")[0] for address in again.addresses]
 
     def test_an_address_in_use_is_refused(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
         if not arena.is_pinned:
             return
@@ -223,7 +143,7 @@ class NetworkDriverSuite:
             arena.connect(hook, request_two.replace(ip=taken), host)
 
     def test_a_namespace_that_lives_on_can_be_connected_again(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost
     ) -> None:
         first = arena.connect(hook, request_one, host)
         hook.cleanup(undo_token=hook.plan_network(request=request_one, host=host).undo_token, host=host)
@@ -233,14 +153,14 @@ class NetworkDriverSuite:
         assert second.interface == first.interface
 
     def test_ports_that_cannot_be_published_are_refused_while_planning(
-        self, hook: Any, request_one: NetworkRequest, host: FakeHost
+        self, hook: Hooks, request_one: NetworkRequest, host: FakeHost
     ) -> None:
         if self.publishes_ports:
             return
         with pytest.raises(PyctlError):
             hook.plan_network(request=request_one.replace(ports=(PortMapping(container_port=80),)), host=host)
 
-    def test_an_automatic_port_is_reported(self, arena: _Arena, hook: Any, request_one: NetworkRequest, host: FakeHost) -> None:
+    def test_an_automatic_port_is_reported(self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost) -> None:
         if not arena.is_pinned or not self.publishes_ports:
             return
         request = request_one.replace(ports=(PortMapping(container_port=80), PortMapping(container_port=53, protocol="udp")))
@@ -249,7 +169,7 @@ class NetworkDriverSuite:
         assert all(port.host_port for port in ports)
 
     def test_a_port_in_use_is_refused_and_free_after_cleanup(
-        self, arena: _Arena, hook: Any, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost
     ) -> None:
         if not arena.is_pinned or not self.publishes_ports:
             return
@@ -262,71 +182,80 @@ class NetworkDriverSuite:
             hook.cleanup(undo_token=hook.plan_network(request=request, host=host).undo_token, host=host)
         assert arena.connect(hook, two, host).ports == ports
 
+    def test_a_removed_network_leaves_nothing_and_may_be_removed_again(
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost
+    ) -> None:
+        if not hook.has("remove_network"):
+            return
+        before = arena.links()
+        arena.connect(hook, request_one, host)
+        made = arena.links() - before
+        hook.cleanup(undo_token=hook.plan_network(request=request_one, host=host).undo_token, host=host)
+        arena.release(request_one.netns_path)
+        for _ in range(2):
+            hook.remove_network(network=request_one.network, conflist=request_one.conflist, host=host)
+        arena.wait_for_links(before)
+        rules = arena.rules()
+        assert not [name for name in made if f'"{name}"' in rules]
 
-class _First:
-    """Hooks as core calls them: one provider, its one result."""
+    def test_detaching_takes_the_interface_out_of_a_namespace_that_lives_on(
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost
+    ) -> None:
+        if not hook.has("detach_network"):
+            return
+        first = arena.connect(hook, request_one, host)
+        token = hook.plan_network(request=request_one, host=host).undo_token
+        for _ in range(2):
+            hook.detach_network(request=request_one, undo_token=token, host=host)
+            assert first.interface not in arena.links(request_one.netns_path)
+            hook.cleanup(undo_token=token, host=host)
+        again = arena.connect(hook, request_one, host)
+        assert set(again.addresses) <= set(arena.addresses(request_one.netns_path, again.interface))
 
-    def __init__(self, hooks: Any) -> None:
-        self._hooks = hooks
+    def test_repair_of_what_is_whole_changes_nothing(
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost
+    ) -> None:
+        if not hook.has("repair_networks"):
+            return
+        one = self.connected(arena, hook, request_one, host)
+        before = arena.links(), arena.rules()
+        assert hook.repair_networks(connected=(one,), is_alive=lambda _: True, host=host) == ()
+        assert (arena.links(), arena.rules()) == before
 
-    def has(self, name: str) -> bool:
-        return bool(getattr(self._hooks, name).get_hookimpls())
+    def test_repair_puts_flushed_rules_back(self, arena: Arena, hook: Hooks, request_one: NetworkRequest, host: FakeHost) -> None:
+        if not hook.has("repair_networks"):
+            return
+        ports = (PortMapping(container_port=80, host_port=8080),) if self.publishes_ports else ()
+        one = self.connected(arena, hook, request_one.replace(ports=ports), host)
+        before = sorted(arena.rules().splitlines())
+        if not arena.flush_rules():
+            return
+        assert hook.repair_networks(connected=(one,), is_alive=lambda _: True, host=host)
+        assert not set(before) - set(arena.rules().splitlines())
+        assert hook.repair_networks(connected=(one,), is_alive=lambda _: True, host=host) == ()
 
-    def __getattr__(self, name: str) -> Any:
-        def call(**arguments: Any) -> Any:
-            results = getattr(self._hooks, name)(**arguments)
-            return results[0] if results else None
+    def test_repair_takes_the_dead_ones_leftovers_and_leaves_the_livings(
+        self, arena: Arena, hook: Hooks, request_one: NetworkRequest, request_two: NetworkRequest, host: FakeHost, tmp_path: Any
+    ) -> None:
+        if not hook.has("repair_networks"):
+            return
+        one, two = (self.connected(arena, hook, request, host) for request in (request_one, request_two))
+        address = next(text.partition("/")[0] for text in two.attachment.addresses if ":" not in text)
+        three = request_two.replace(
+            container_id="3" * 64, netns_path=request_two.netns_path.replace("2" * 64, "3" * 64), ip=address
+        )
+        hook.repair_networks(connected=(one,), is_alive=lambda _: True, host=host)
+        with pytest.raises(PyctlError, match="Address already in use"):
+            arena.connect(hook, three, host)
+        hook.cleanup(undo_token=hook.plan_network(request=three, host=host).undo_token, host=host)
+        arena.release(request_two.netns_path)
+        living = request_one.container_id
+        assert hook.repair_networks(connected=(one,), is_alive=lambda container_id: container_id == living, host=host)
+        assert set(one.attachment.addresses) <= set(arena.addresses(request_one.netns_path, one.attachment.interface))
+        arena.connect(hook, three, host)
 
-        return call
-
-
-class _Arena:
-    """The namespace that plays the host, and the containers' own ones."""
-
-    def __init__(self, is_pinned: bool) -> None:
-        self.is_pinned = is_pinned
-        self._pins: list[str] = []
-        self._home = -1
-        if is_pinned:
-            self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
-            _check(_libc.unshare(_CLONE_NEWNET))
-            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-    def connect(self, hook: Any, request: NetworkRequest, host: FakeHost) -> NetworkAttachment:
-        """Plan, make the namespace if it is to be pinned, set up."""
-        intent = hook.plan_network(request=request, host=host)
-        if intent.namespace == "pinned" and request.netns_path not in self._pins:
-            open(request.netns_path, "w").close()
-            subprocess.run(["unshare", f"--net={request.netns_path}", "true"], check=True)
-            self._pins.append(request.netns_path)
-        attachment: NetworkAttachment = hook.setup_network(request=request, undo_token=intent.undo_token, host=host)
-        return attachment
-
-    def addresses(self, netns_path: str, interface: str) -> list[str]:
-        """CIDR addresses and the hardware address of an interface, seen from inside."""
-        command = ["nsenter", f"--net={netns_path}", "ip", "-j", "address", "show", "dev", interface]
-        (link,) = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        return [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"]] + [link["address"]]
-
-    def release(self, netns_path: str) -> None:
-        """Unpin a container's namespace."""
-        if netns_path in self._pins:
-            self._pins.remove(netns_path)
-            subprocess.run(["umount", netns_path], check=True)
-
-    def leave(self) -> None:
-        """Back to the real host; the namespace vanishes."""
-        for path in list(self._pins):
-            self.release(path)
-        if self._home >= 0:
-            _check(_libc.setns(self._home, _CLONE_NEWNET))
-            os.close(self._home)
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+    def connected(self, arena: Arena, hook: Hooks, request: NetworkRequest, host: FakeHost) -> ConnectedNetwork:
+        """Connect, and say what core would say of it to ``repair_networks``."""
+        attachment = arena.connect(hook, request, host)
+        token = hook.plan_network(request=request, host=host).undo_token
+        return ConnectedNetwork(request=request, undo_token=token, attachment=attachment)
