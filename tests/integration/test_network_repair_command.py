@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
+from glob import glob
 from time import monotonic
 from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
 
-pytestmark = pytest.mark.integration
+from pyctl.state import netns
 
-SERVE = "while :; do echo served | nc -l -p 80; done"
+pytestmark = pytest.mark.integration
 
 
 def sh(command: str) -> str:
@@ -25,9 +25,23 @@ def sh(command: str) -> str:
 @pytest.fixture
 def web(pyctl: Any, busybox: str, name: str) -> Iterator[str]:
     """A container with a published port; its address and port on the host."""
-    pyctl("run", "-d", "--name", name, "-p", "127.0.0.1:0:80", busybox, "sh", "-c", SERVE)
+    pyctl("run", "-d", "--name", name, "-p", "127.0.0.1:0:80", busybox, "nc", "-ll", "-p", "80", "-e", "echo", "served")
     yield pyctl("port", name, "80/tcp").out
     pyctl("rm", "-f", name)
+
+
+def is_served(address: str, seconds: float = 10.0) -> bool:
+    """Does somebody answer there by then? A container's server needs a moment until it listens."""
+    host, _, port = address.rpartition(":")
+    until = monotonic() + seconds
+    while monotonic() < until:
+        try:
+            with socket.create_connection((host, int(port)), 2) as client:
+                if client.recv(10) == b"served\n":
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def _nft() -> str:
@@ -62,17 +76,30 @@ def test_the_keeper_puts_flushed_rules_back(pyctl: Any, web: str, name: str) -> 
     port = f". {web.rpartition(':')[2]} comment"
     for change in ("nft flush ruleset", "nft delete table inet pyctl", "nft flush table inet pyctl"):
         assert _comes_back(change, "masquerade", port), change
-    with socket.create_connection(("127.0.0.1", int(web.rpartition(":")[2])), 5) as client:
-        assert client.recv(10) == b"served\n"
+    assert is_served(web)
 
 
-def test_a_container_that_is_gone_leaves_nothing(pyctl: Any, busybox: str, name: str, engine: Engine) -> None:
-    """Its record is taken away behind our back, as a crash of the machine may."""
-    container = pyctl("run", "-d", "--name", name, "-p", "0:80", busybox, "sleep", "1000").out
-    state = f"{engine.data_root}/{os.listdir(f'{engine.data_root}/')[0]}"
-    pyctl("stop", "-t", "0", name)
-    pyctl("start", name)
-    assert state
+def test_the_keeper_lets_bridges_pass_again_after_a_firewall_was_flushed(pyctl: Any, busybox: str, name: str) -> None:
+    sh("iptables-nft -P FORWARD DROP")
+    pyctl("run", "-d", "--name", name, busybox, "sleep", "1000")
+    try:
+        assert _comes_back("iptables-nft -F", 'iifname "nerdctl0"', 'oifname "nerdctl0"')
+    finally:
+        pyctl("rm", "-f", name)
+        sh("iptables-nft -P FORWARD ACCEPT; nft delete table ip filter")
+
+
+def test_what_a_vanished_container_had_is_taken_away(pyctl: Any, busybox: str, name: str, engine: Engine) -> None:
+    ghost = "f" * 64
+    pyctl("run", "-d", "--name", name, busybox, "sleep", "1000")
+    netns.create(f"/run/pyctl/netns/{engine.namespace}-{ghost}")
+    (leases,) = glob("/var/lib/cni/networks/bridge")
+    with open(f"{leases}/10.4.0.200", "w") as lease:
+        lease.write(f"{engine.namespace}-{ghost}\r\neth0")
+    said = pyctl("network", "repair").out.splitlines()
+    assert said == [
+        f"released what container {ghost[:12]} still had of network bridge",
+        f"let the network namespace of container {ghost[:12]} go",
+    ]
     assert pyctl("network", "repair").out == ""
-    pyctl("rm", "-f", container)
-    assert pyctl("network", "repair").out == ""
+    pyctl("rm", "-f", name)
