@@ -123,7 +123,7 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
                 f"{advice} the container before removing or force remove"
             )
         stop_watching(session, container_id)
-        kill_and_wait(session.client, container_id)
+        kill_and_wait(session.client, container_id, status)
     errors = finish_run(session, container_id)
     errors += undo_creation(session, container, with_volumes=choice.volumes)
     if errors:
@@ -206,6 +206,8 @@ def exited(session: Session, container_id: str) -> float | None:
         container = session.client.containers.get(container_id)
     except NotFoundError:
         return None  # removed in the meantime, and with it everything it used
+    if _runs_again(session, container_id):
+        return None
     errors = finish_run(session, container_id)
     if not errors and container.labels.get("nerdctl/auto-remove") == "true":
         errors = undo_creation(session, container, with_volumes=True)
@@ -215,3 +217,17 @@ def exited(session: Session, container_id: str) -> float | None:
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
     return None if container_is_gone else restart_delay(session, container)
+
+
+def _runs_again(session: Session, container_id: str) -> bool:
+    """Was it started since? After a boot a keeper hears of ends long past, while somebody starts the container anew.
+
+    Waits for a start that is under way. A process that has just ended may still be running in containerd's eyes.
+    """
+    from pyctl.keeper.watches import birth
+    from pyctl.ops.reconciling import await_plan
+    from pyctl.ops.tasks import find_task
+
+    await_plan(session, container_id)
+    status = find_task(session.client, container_id)
+    return status is not None and status.status != "stopped" and status.pid > 0 and birth(status.pid) > 0

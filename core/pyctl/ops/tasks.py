@@ -52,9 +52,12 @@ def delete_task(client: Client, container_id: str) -> ExitStatus | None:
         return None
 
 
-def kill_and_wait(client: Client, container_id: str) -> None:
-    """SIGKILL, and wait until the process is gone; one that is gone already is a success."""
-    status = find_task(client, container_id)
+def kill_and_wait(client: Client, container_id: str, known: TaskStatus | None = None) -> None:
+    """SIGKILL, and wait until the process is gone; one that is gone already is a success.
+
+    ``known`` is the task as the caller has just seen it: asking costs the daemon and the shim a millisecond.
+    """
+    status = known or find_task(client, container_id)
     if status is None:
         return
     waiting = client.tasks.wait(container_id)
