@@ -23,6 +23,7 @@ class Tool:
     command: tuple[str, ...]
     helpers: tuple[str, ...] = ()
     pull_flags: tuple[str, ...] = ()
+    remove_flags: tuple[str, ...] = ()
     interpreter: str = ""
 
     def run(self, image: str, *, network: str, port: bool = False) -> list[str] | None:
@@ -39,10 +40,10 @@ class Tool:
         return [*self.command, "ps", *(["-a"] if all_of_them else [])]
 
     def remove_command(self, names: Sequence[str]) -> list[str] | None:
-        return [*self.command, "rm", "-f", *names]
+        return [*self.command, "rm", "-f", *self.remove_flags, *names]
 
     def remove(self, names: Sequence[str]) -> None:
-        subprocess.run([*self.command, "rm", "-f", *names], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*self.command, "rm", "-f", *self.remove_flags, *names], check=True, stdout=subprocess.DEVNULL)
 
     def pull_command(self, image: str) -> list[str]:
         return [*self.command, "pull", "-q", *self.pull_flags, image]
@@ -109,7 +110,8 @@ def find_tools(engine: Engine, binaries: str) -> list[Tool]:
     for name, command in itertools.product(("docker", "podman"), ("l", "")):
         if shutil.which(command + name) and name not in [tool.name for tool in tools]:
             insecure = ("--tls-verify=false",) if name == "podman" else ()
-            tools.append(Tool(name, (command + name,), ("conmon", "dockerd"), insecure))
+            at_once = ("--time=0",) if name == "podman" else ()  # it would wait ten seconds for each; nobody else does
+            tools.append(Tool(name, (command + name,), ("conmon", "dockerd"), insecure, at_once))
     return tools
 
 
