@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from pyctl_hookspecs.errors import NotFoundError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +62,21 @@ def _restore_namespace(session: Session) -> Iterator[str | BaseException]:
 
 
 def _bring_back(session: Session, container: Container) -> str:
-    """Returns what was done; empty for one that stays as it is."""
+    """Returns what was done, by us or by the keeper in the meantime; empty for one that stays as it is."""
+    from pyctl.ops.networks import ACTIVE
+    from pyctl.ops.tasks import find_task
+
+    try:
+        done = _carry_on(session, session.client.containers.get(container.container_id))
+    except NotFoundError:
+        return "removed"
+    if not done:
+        status = find_task(session.client, container.container_id)
+        return "started" if status is not None and status.status in ACTIVE else ""
+    return done
+
+
+def _carry_on(session: Session, container: Container) -> str:
     from pyctl.ops.containers import mark_stopped
     from pyctl.ops.ending import exited, state_of
     from pyctl.ops.policies import COUNT_LABEL, POLICY_LABEL, STOPPED_LABEL, parse_policy, wants_boot

@@ -201,33 +201,31 @@ def exited(session: Session, container_id: str) -> float | None:
         BaseExceptionGroup: what could not be released; the keeper tries again.
     """
     from pyctl.ops.policies import restart_delay
+    from pyctl.ops.reconciling import pending
 
     try:
         container = session.client.containers.get(container_id)
     except NotFoundError:
         return None  # removed in the meantime, and with it everything it used
-    if _runs_again(session, container_id):
-        return None
-    errors = finish_run(session, container_id)
-    if not errors and container.labels.get("nerdctl/auto-remove") == "true":
-        errors = undo_creation(session, container, with_volumes=True)
-        container_is_gone = True
-    else:
-        container_is_gone = False
+    with pending(session, container_id):  # a start waits for us, and we for it
+        if _runs_again(session, container_id):
+            return None
+        errors = finish_run(session, container_id)
+        is_auto_removed = container.labels.get("nerdctl/auto-remove") == "true"
+        if not errors and is_auto_removed:
+            errors = undo_creation(session, container, with_volumes=True)
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
-    return None if container_is_gone else restart_delay(session, container)
+    return None if is_auto_removed else restart_delay(session, container)
 
 
 def _runs_again(session: Session, container_id: str) -> bool:
     """Was it started since? After a boot a keeper hears of ends long past, while somebody starts the container anew.
 
-    Waits for a start that is under way. A process that has just ended may still be running in containerd's eyes.
+    A process that has just ended may still be running in containerd's eyes.
     """
     from pyctl.keeper.watches import birth
-    from pyctl.ops.reconciling import await_plan
     from pyctl.ops.tasks import find_task
 
-    await_plan(session, container_id)
     status = find_task(session.client, container_id)
     return status is not None and status.status != "stopped" and status.pid > 0 and birth(status.pid) > 0

@@ -160,10 +160,11 @@ def _finish_forgotten(session: Session, container_id: str) -> list[str]:
     state = state_of(session, container_id)
     if not os.path.exists(state.start_journal) or is_owned(state.start_journal):
         return []
-    status = find_task(session.client, container_id)
-    if status is not None and status.status != "stopped":
-        return []
-    errors = finish_run(session, container_id)
+    with pending(session, container_id):
+        status = find_task(session.client, container_id)
+        if status is not None and status.status != "stopped":
+            return []
+        errors = finish_run(session, container_id)
     if errors:
         raise BaseExceptionGroup(f"could not release everything of container {container_id}", errors)
     return [f"released what container {container_id} used while it ran"]

@@ -150,17 +150,18 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         PyctlError, BaseExceptionGroup: it could not be started; what the start made was undone, the container stays.
     """
     from pyctl.ops.ending import finish_run
-    from pyctl.ops.reconciling import undo_abandoned
+    from pyctl.ops.reconciling import pending, undo_abandoned
     from pyctl.ops.restoring import log_choice, start_facts
     from pyctl.ops.sharing import with_current_namespaces
     from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
     undo_abandoned(session)
-    status = find_task(session.client, container_id)
-    if status is not None and status.status in ("running", "paused"):
-        return RunResult(container_id=container_id, detached=True)
-    errors = finish_run(session, container_id)  # what an earlier run left: its task, or a start that was killed
+    with pending(session, container_id):  # another start, or somebody who deals with the last exit, comes before or after
+        status = find_task(session.client, container_id)
+        if status is not None and status.status in ("running", "paused"):
+            return RunResult(container_id=container_id, detached=True)
+        errors = finish_run(session, container_id)  # what an earlier run left: its task, or a start that was killed
     if errors:
         raise BaseExceptionGroup("could not clean up after the last run", errors)
     facts = start_facts(session, container)
