@@ -131,7 +131,7 @@ def stop(engine: Engine) -> None:
     except subprocess.TimeoutExpired:
         engine.process.kill()
         engine.process.wait()
-    for pid in (*processes(lambda text: engine.address in text or engine.data_root in text), *_members(engine.namespace)):
+    for pid in (*processes(lambda text: engine.address in text or engine.data_root in text), *members(engine.namespace)):
         end(pid)
     remove_tree(engine.base)
 
@@ -151,7 +151,7 @@ def processes(matches: Callable[[str], bool]) -> list[int]:
     return found
 
 
-def _members(namespace: str) -> list[int]:
+def members(namespace: str) -> list[int]:
     """Processes in the cgroups of a containerd namespace: containers that outlived their shim."""
     found = []
     for entry in os.listdir("/proc"):

@@ -34,9 +34,13 @@ class Machine:
         engine = self.engine
         engine.process.send_signal(signal.SIGKILL)
         engine.process.wait()
-        mine = engines.processes(lambda text: engine.address in text or engine.data_root in text)
-        for pid in (*mine, *engines._members(self.namespace)):
-            engines.end(pid)
+        # Again until nobody is left: the keeper's death makes those who hold pipes start another.
+        while mine := [
+            *engines.processes(lambda text: engine.address in text or engine.data_root in text),
+            *engines.members(self.namespace),
+        ]:
+            for pid in mine:
+                engines.end(pid)
         for path in glob("/run/pyctl/netns/*"):
             subprocess.run(["umount", "-l", path], check=True)
         for command in (
