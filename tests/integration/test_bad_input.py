@@ -139,10 +139,15 @@ def test_what_the_engine_refuses_is_125_for_run_and_1_for_create(said: Any, pyct
     for flags, words in {
         ("--name", name): conflict + "You have to remove (or rename) that container to be able to reuse that name.\n",
         ("--stop-signal", "foo"): "pyctl: invalid signal: foo\n",
+        ("--runtime", "nosuch"): "pyctl: unknown or invalid runtime name: nosuch\n",
+        ("--mount", "type=bind,source=/nosuch,target=/x"): 'pyctl: invalid mount config for type "bind": bind source path '
+        "does not exist: /nosuch (--mount type=bind,source=/nosuch,target=/x)\n",
     }.items():
         assert said("create", *flags, busybox) == (1, words)
         assert said("run", *flags, busybox) == (125, words)
     pyctl("rm", name)
+    for command in ("create", "run"):
+        assert said(command, "-p", "foo", busybox) == (125, "pyctl: invalid containerPort: foo\n")
 
 
 def test_ports_that_cannot_be_published_are_not_passed_over_in_silence(said: Any, busybox: str) -> None:

@@ -180,7 +180,7 @@ def parse_runtime(text: str) -> tuple[str, str]:
     for place in places:
         if os.access(place, os.X_OK) and os.path.isfile(place):
             return DEFAULT_RUNTIME, os.path.abspath(place)
-    raise InvalidArgumentError(f"unknown or invalid runtime name: {text}", exit_code=125)
+    raise InvalidArgumentError(f"unknown or invalid runtime name: {text}")
 
 
 def _endpoints(session: Session, options: ContainerOptions) -> tuple[Endpoint, ...]:

@@ -61,7 +61,7 @@ def parse_detach_keys(text: str) -> bytes:
         elif key.startswith("ctrl-") and len(letter) == 1 and ((letter.isascii() and letter.isalpha()) or letter in "@[\\]^_"):
             keys.append(ord(letter.upper()) & 0x1F)
         else:
-            raise InvalidArgumentError(f"invalid detach keys ({text}): unknown character: '{key}'", exit_code=125)
+            raise InvalidArgumentError(f"invalid detach keys ({text}): unknown character: '{key}'")
     return bytes(keys)
 
 

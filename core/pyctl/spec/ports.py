@@ -33,19 +33,21 @@ def parse_publish(text: str) -> tuple[PortMapping, ...]:
         host_ip, _, host = head.rpartition(":")
     if host_ip.startswith("["):
         if not host_ip.endswith("]"):
-            raise InvalidArgumentError(f"Invalid ip address: {host_ip}")
+            raise InvalidArgumentError(f"Invalid ip address: {host_ip}", exit_code=125)
         host_ip = host_ip[1:-1]
     if host_ip and not _is_address(host_ip):
-        raise InvalidArgumentError(f"Invalid ip address: {host_ip}")
+        raise InvalidArgumentError(f"Invalid ip address: {host_ip}", exit_code=125)
     if not container:
-        raise InvalidArgumentError(f"No port specified: {text}<empty>")
+        raise InvalidArgumentError(f"No port specified: {text}<empty>", exit_code=125)
     first, last = _range(container, "containerPort", smallest=1)
     host_first, host_last = _range(host, "hostPort", smallest=0) if host else (0, 0)
     if protocol not in PROTOCOLS:
-        raise InvalidArgumentError(f"invalid proto: {protocol}")
+        raise InvalidArgumentError(f"invalid proto: {protocol}", exit_code=125)
     if host and last - first != host_last - host_first:
         if first != last:
-            raise InvalidArgumentError(f"Invalid ranges specified for container and host Ports: {container} and {host}")
+            raise InvalidArgumentError(
+                f"Invalid ranges specified for container and host Ports: {container} and {host}", exit_code=125
+            )
         pool = PortMapping(
             container_port=first, host_port=host_first, host_port_end=host_last, protocol=protocol, host_ip=host_ip
         )
@@ -84,15 +86,15 @@ def parse_expose(text: str) -> tuple[str, ...]:
         InvalidArgumentError: in Docker's words.
     """
     if ":" in text:
-        raise InvalidArgumentError(f"invalid port format for --expose: {text}")
+        raise InvalidArgumentError(f"invalid port format for --expose: {text}", exit_code=125)
     ports, _, protocol = text.partition("/")
     protocol = (protocol or "tcp").lower()
     if protocol not in PROTOCOLS:
-        raise InvalidArgumentError(f"invalid proto: {protocol}")
+        raise InvalidArgumentError(f"invalid proto: {protocol}", exit_code=125)
     try:
         first, last = _range(ports, "port", smallest=1)
     except InvalidArgumentError as error:
-        raise InvalidArgumentError(f"invalid range format for --expose: {text}, error: {error}") from error
+        raise InvalidArgumentError(f"invalid range format for --expose: {text}, error: {error}", exit_code=125) from error
     return tuple(f"{port}/{protocol}" for port in range(first, last + 1))
 
 
@@ -196,12 +198,12 @@ def _from_long_form(text: str) -> str:
     for part in text.split(","):
         key, equals, value = part.partition("=")
         if not equals or not value:
-            raise InvalidArgumentError(f"invalid publish opts format (should be name=value but got '{part}')")
+            raise InvalidArgumentError(f"invalid publish opts format (should be name=value but got '{part}')", exit_code=125)
         if key not in ("target", "published", "protocol", "mode"):
-            raise InvalidArgumentError(f"invalid field key: {key}")
+            raise InvalidArgumentError(f"invalid field key: {key}", exit_code=125)
         fields[key] = value
     if "target" not in fields:
-        raise InvalidArgumentError(f"missing mandatory field 'target' in {text}")
+        raise InvalidArgumentError(f"missing mandatory field 'target' in {text}", exit_code=125)
     return f"{fields.get('published', '')}:{fields['target']}/{fields.get('protocol', 'tcp')}"
 
 
@@ -209,7 +211,7 @@ def _range(text: str, what: str, *, smallest: int) -> tuple[int, int]:
     first, dash, last = text.partition("-")
     last = last if dash else first
     if not (_is_port(first) and _is_port(last)) or not smallest <= int(first) <= int(last):
-        raise InvalidArgumentError(f"invalid {what}: {text}")
+        raise InvalidArgumentError(f"invalid {what}: {text}", exit_code=125)
     return int(first), int(last)
 
 

@@ -81,4 +81,4 @@ def _kernel() -> tuple[int, ...]:
 def _refuse(request: MountRequest, why: str) -> None:
     from pyctl_hookspecs.errors import InvalidArgumentError
 
-    raise InvalidArgumentError(f'invalid mount config for type "bind": {why} ({request.argument})', exit_code=125)
+    raise InvalidArgumentError(f'invalid mount config for type "bind": {why} ({request.argument})')

@@ -85,4 +85,4 @@ def _options(request: MountRequest) -> tuple[str, ...]:
 def _refuse(request: MountRequest, word: str) -> None:
     from pyctl_hookspecs.errors import InvalidArgumentError
 
-    raise InvalidArgumentError(f'invalid tmpfs option "{word}" ({request.argument})', exit_code=125)
+    raise InvalidArgumentError(f'invalid tmpfs option "{word}" ({request.argument})')

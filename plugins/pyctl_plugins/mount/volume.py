@@ -18,7 +18,7 @@ def plan_mount(request: MountRequest) -> Intent:
     if not request.volume_name:
         from pyctl_hookspecs.errors import InvalidArgumentError
 
-        raise InvalidArgumentError(f"no volume name for {request.argument}", exit_code=125)
+        raise InvalidArgumentError(f"no volume name for {request.argument}")
     access = " (read-only)" if request.read_only else ""
     if request.is_anonymous:
         says = f"mount a new volume at {request.target}{access}"
