@@ -71,13 +71,11 @@ def _undo_draft(session: Session, plan_id: str) -> None:
     from pyctl.state.conflists import from_config
 
     path, text = _read_draft(session, plan_id)
-    if not text:
-        return  # killed before anything happened
-    if not os.path.exists(path):
+    if text and not os.path.exists(path):  # without a text, it was killed before anything happened
         import json
 
         _take_down(session, from_config(json.loads(text), ""))
-    _unlink(_draft_path(session, plan_id))
+    _forget_draft(session, plan_id)
 
 
 def undo_connection(session: Session, token: str) -> None:
@@ -183,6 +181,18 @@ def _write_draft(session: Session, plan_id: str, network: Network) -> None:
     from pyctl.state.locks import write_atomic
 
     write_atomic(_draft_path(session, plan_id), f"{network.path}\n{network.conflist}", durable=False)
+
+
+def _forget_draft(session: Session, plan_id: str) -> None:
+    """Remove the draft, and what a kill in the middle of writing it left."""
+    from pyctl.state.locks import is_temporary
+
+    path = _draft_path(session, plan_id)
+    _unlink(path)
+    folder = os.path.dirname(path)
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if is_temporary(name):
+            _unlink(f"{folder}/{name}")
 
 
 def _unlink(path: str) -> None:
