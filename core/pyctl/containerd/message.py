@@ -108,7 +108,7 @@ def _decode(cls: type[Message], data: bytes) -> Any:
     message = cls.__new__(cls)
     values = message.__dict__
     fields = cls.FIELDS
-    at, end = 0, len(data)
+    at, end, size = 0, len(data), 0
     while at < end:
         tag = data[at]
         at += 1
@@ -137,8 +137,17 @@ def _decode(cls: type[Message], data: bytes) -> Any:
             raise ValueError("it is cut short")
         at = stop
         field = fields.get(tag)
-        if field is not None:
-            _store(values, field, raw)
+        if field is None:
+            continue
+        if field[1] == TEXT_MAP:  # most of what a list of containers is made of: without a call
+            middle = raw[1] + 2 if size > 2 and raw[0] == _KEY and raw[1] < 128 else size
+            if middle + 2 <= size and raw[middle] == _VALUE and raw[middle + 1] < 128 and middle + 2 + raw[middle + 1] == size:
+                pairs = values.get(field[0])
+                if pairs is None:
+                    pairs = values[field[0]] = {}
+                pairs[raw[2:middle].decode()] = raw[middle + 2 :].decode()
+                continue
+        _store(values, field, raw)
     return message
 
 
@@ -188,11 +197,6 @@ def _append(row: list[Any], kind: int, inner: Any, raw: Any) -> None:
 
 def _entry(raw: bytes) -> tuple[bytes, bytes]:
     """Key and value of a map entry; either may be missing, and then is empty."""
-    if len(raw) > 2 and raw[0] == _KEY and raw[1] < 128:  # as every encoder writes it
-        middle = raw[1] + 2
-        rest = raw[middle : middle + 2]
-        if len(rest) == 2 and rest[0] == _VALUE and rest[1] < 128 and middle + 2 + rest[1] == len(raw):
-            return raw[2:middle], raw[middle + 2 :]
     parts = {_KEY: b"", _VALUE: b""}
     at = 0
     while at < len(raw):
