@@ -109,7 +109,6 @@ class _Client:
         self._incoming = b""
         self._outgoing = b""
         self._is_closed = False
-        self._is_at_end = False
         self._touched = time.monotonic()
         loop.watch(sock.fileno(), self._read)
         loop.later(_IDLE_S, self._check_idle)

@@ -151,16 +151,6 @@ class HostsStore:
                     found.append(other)
         return found
 
-    def rename(self, container_id: str, container_name: str) -> None:
-        """Give a container another name in everybody's file; one that is not entered is left out."""
-        with lock_directory(self._root):
-            meta = self._meta(container_id)
-            if meta is None:
-                return
-            meta["Name"] = container_name
-            self._save(container_id, meta)
-            self._rewrite(self.metas(), set(meta.get("Networks") or ()), container_id)
-
     def remove(self, container_id: str) -> None:
         """Forget a container altogether, its hosts file included. One that is not there counts as removed."""
         directory = os.path.join(self._root, container_id)

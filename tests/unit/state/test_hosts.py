@@ -76,15 +76,6 @@ def test_extra_hosts_and_the_domain_are_written(tmp_path: Path) -> None:
     assert ["10.4.0.2", "www.example.org", "www", "web"] in _lines(path)
 
 
-def test_renaming_reaches_the_peers(tmp_path: Path) -> None:
-    store = HostsStore(str(tmp_path), "default")
-    path = store.prepare("a" * 64)
-    store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))
-    store.acquire(_entry("b" * 64, "db", bridge="10.4.0.3/24"))
-    store.rename("b" * 64, "store")
-    assert ["10.4.0.3", "b" * 12, "store"] in _lines(path)
-
-
 def test_a_container_without_addresses_has_localhost(tmp_path: Path) -> None:
     store = HostsStore(str(tmp_path), "default")
     path = store.prepare("a" * 64)
