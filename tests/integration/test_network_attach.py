@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.integration.conftest import Pyctl
-from tests.integration.test_network_run import _SERVE, _get
+from tests.integration.web import SERVE, get, wait_until_served
 
 pytestmark = pytest.mark.integration
 
@@ -174,15 +174,17 @@ def test_a_container_that_does_not_run_is_connected_at_its_start(
 
 
 def test_ports_stay_with_their_network_and_come_back_at_the_next_start(pyctl: Pyctl, start: Callable[..., str]) -> None:
-    container_id = start("--network", "one", "-p", "18091:80", command=("sh", "-c", _SERVE))
+    container_id = start("--network", "one", "-p", "18091:80", command=("sh", "-c", SERVE))
+    wait_until_served(pyctl, container_id)
     pyctl("network", "connect", "two", container_id)
-    assert _get("127.0.0.1", 18091) == "served"
+    assert get("http://127.0.0.1:18091/") == "served"
     pyctl("network", "disconnect", "one", container_id)
     assert pyctl("port", container_id).out == ""
     curl = ["curl", "-s", "--max-time", "5", "http://127.0.0.1:18091/"]
     assert subprocess.run(curl, check=False).returncode == 7  # refused
     pyctl("restart", "-t", "0", container_id)
-    assert _get("127.0.0.1", 18091) == "served"
+    wait_until_served(pyctl, container_id)
+    assert get("http://127.0.0.1:18091/") == "served"
     assert "80/tcp -> 0.0.0.0:18091" in pyctl("port", container_id).stdout
 
 
@@ -266,10 +268,11 @@ def test_a_shared_network_is_found_again_after_its_owner_restarted(pyctl: Pyctl,
 
 def test_a_created_container_publishes_when_it_starts(pyctl: Pyctl, busybox: str, networks: tuple[str, str], name: str) -> None:
     ports = ("-P", "--expose", "81", "-p", "18092:80")
-    pyctl("create", "--name", name, "--network", "one", "--network", "two", *ports, busybox, "sh", "-c", _SERVE)
+    pyctl("create", "--name", name, "--network", "one", "--network", "two", *ports, busybox, "sh", "-c", SERVE)
     try:
         pyctl("start", name)
-        assert _get("127.0.0.1", 18092) == "served"
+        wait_until_served(pyctl, name)
+        assert get("http://127.0.0.1:18092/") == "served"
         assert pyctl("port", name, "80").stdout.splitlines()[0] == "0.0.0.0:18092"
         assert int(pyctl("port", name, "81").stdout.splitlines()[0].rpartition(":")[2]) >= 32768
     finally:

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from tests.integration.conftest import Done, Pyctl
+from tests.integration.web import SERVE, get, wait_until_served
 
 pytestmark = pytest.mark.integration
-
-_SERVE = "mkdir -p /www && echo served > /www/index.html && exec httpd -f -p [::]:80 -h /www"
 
 
 @pytest.fixture
@@ -37,19 +36,14 @@ def start(pyctl: Pyctl, busybox: str, network: Callable[..., str]) -> Iterator[C
     started: list[str] = []
 
     def run(*flags: str) -> str:
-        container_id: str = pyctl("run", "-d", *flags, busybox, "sh", "-c", _SERVE).out
+        container_id: str = pyctl("run", "-d", *flags, busybox, "sh", "-c", SERVE).out
         started.append(container_id)
+        wait_until_served(pyctl, container_id)
         return container_id
 
     yield run
     if started:
         pyctl("rm", "-f", *started)
-
-
-def _get(url: str) -> str:
-    """Fetch the page; the server may be a moment behind its port."""
-    command = ["curl", "-sS", "--max-time", "10", "--retry", "20", "--retry-all-errors", "--retry-delay", "1", url]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _fetch_inside(pyctl: Pyctl, container: str, url: str) -> Done:
@@ -69,7 +63,7 @@ def test_a_port_is_published_on_both_families_and_shown_so(
         "--network", "both", "--ip6", "fd91::99", "-p", "18080:80", "-p", "[::1]:18081:80", "-p", "0.0.0.0:18082:80"
     )
     for url in ("127.0.0.1:18080", "[::1]:18080", "localhost:18080", "[::1]:18081", "127.0.0.1:18082", "[fd91::1]:18080"):
-        assert _get(f"http://{url}/") == "served", url
+        assert get(f"http://{url}/") == "served", url
     lines = ["0.0.0.0:18080", "[::]:18080", "[::1]:18081", "0.0.0.0:18082"]
     assert sorted(pyctl("port", container).out.splitlines()) == sorted(f"80/tcp -> {line}" for line in lines)
     shown = pyctl("ps", "--format", "{{.Ports}}").out.split(", ")
@@ -94,8 +88,9 @@ def test_ports_of_both_families_are_the_same_after_a_restart(
     container = start("--network", "both", "-p", "18080:80")
     before = pyctl("port", container).out
     pyctl("restart", "-t", "0", container)
+    wait_until_served(pyctl, container)
     assert pyctl("port", container).out == before
-    assert _get("http://[::1]:18080/") == "served"
+    assert get("http://[::1]:18080/") == "served"
 
 
 def test_an_internal_network_is_reached_from_the_host_and_leads_nowhere(
@@ -104,7 +99,7 @@ def test_an_internal_network_is_reached_from_the_host_and_leads_nowhere(
     network("inside", "--internal", "--subnet", "10.92.0.0/24")
     one, two = start("--network", "inside", "-p", "18083:80", "--name", "inside-one"), start("--network", "inside")
     address = _endpoint(pyctl, one, "inside")["IPAddress"]
-    assert _get(f"http://{address}/") == "served"
+    assert get(f"http://{address}/") == "served"
     assert _fetch_inside(pyctl, two, "http://inside-one/").out == "served"
     assert "default" not in pyctl("exec", one, "ip", "route").out
     assert pyctl("port", one).out == ""
@@ -116,7 +111,7 @@ def test_containers_that_must_not_reach_each_other(pyctl: Pyctl, network: Callab
     network("apart", "-o", "icc=false", "--subnet", "10.93.0.0/24")
     one, two = start("--network", "apart", "-p", "18084:80"), start("--network", "apart")
     address = _endpoint(pyctl, one, "apart")["IPAddress"]
-    assert _get("http://127.0.0.1:18084/") == "served"
+    assert get("http://127.0.0.1:18084/") == "served"
     assert _fetch_inside(pyctl, two, f"http://{address}/").code != 0
     assert _fetch_inside(pyctl, two, "http://10.93.0.1:18084/").out == "served"
 
@@ -151,12 +146,13 @@ def test_a_range_serves_many_at_once_and_nobody_twice(pyctl: Pyctl, network: Cal
     names = [f"crowd{number}" for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
         flags = ("--network", "crowd", "-p", "18100-18105:80", "-p", "80")
-        list(pool.map(lambda name: pyctl("run", "-d", "--name", name, *flags, busybox, "sh", "-c", _SERVE), names))
+        list(pool.map(lambda name: pyctl("run", "-d", "--name", name, *flags, busybox, "sh", "-c", SERVE), names))
     lines = [line for name in names for line in pyctl("port", name).out.splitlines()]
     assert len(lines) == len(set(lines)) == 6 * 4
     assert {f"80/tcp -> 0.0.0.0:{port}" for port in range(18100, 18106)} <= set(lines)
+    wait_until_served(pyctl, *names)
     for name in names:
         for line in pyctl("port", name).out.splitlines():
             address, _, port = line.rpartition(" ")[2].rpartition(":")
-            assert _get(f"http://{'127.0.0.1' if address == '0.0.0.0' else '[::1]'}:{port}/") == "served"
+            assert get(f"http://{'127.0.0.1' if address == '0.0.0.0' else '[::1]'}:{port}/") == "served"
     pyctl("rm", "-f", *names)

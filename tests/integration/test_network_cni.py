@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
+from tests.integration.web import SERVE, get, wait_until_served
 
 pytestmark = pytest.mark.integration
 
-_SERVE = "mkdir -p /www && echo served > /www/index.html && exec httpd -f -p 80 -h /www"
 _RESULTS = "/var/lib/cni/results"
 
 
@@ -52,21 +52,16 @@ def start(pyctl: Any, busybox: str) -> Iterator[Callable[..., str]]:
     """``start(*flags)`` runs a web server detached and returns the container ID."""
     started: list[str] = []
 
-    def run(*flags: str, env: dict[str, str] | None = None, command: str = _SERVE) -> str:
+    def run(*flags: str, env: dict[str, str] | None = None, command: str = SERVE) -> str:
         container_id: str = pyctl("run", "-d", *flags, busybox, "sh", "-c", command, env=env).out
         started.append(container_id)
+        if command == SERVE:
+            wait_until_served(pyctl, container_id)
         return container_id
 
     yield run
     if started:
         pyctl("rm", "-f", *started, ok=False)
-
-
-def _get(address: str, port: int) -> str:
-    """Fetch the page; the server may be a moment behind its port."""
-    url = f"http://{address}:{port}/"
-    command = ["curl", "-sS", "--max-time", "10", "--retry", "20", "--retry-all-errors", "--retry-delay", "1", url]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _address(pyctl: Any, name: str, network: str) -> str:
@@ -93,7 +88,7 @@ def test_the_default_network_works_with_the_binaries_and_is_left_though_the_sett
     pyctl: Any, start: Callable[..., str], with_cni: dict[str, str], engine: Engine
 ) -> None:
     container_id = start("-p", "18090:80", env=with_cni)
-    assert _get("127.0.0.1", 18090) == "served"
+    assert get("http://127.0.0.1:18090/") == "served"
     assert pyctl("port", container_id).out == "80/tcp -> 0.0.0.0:18090"
     assert os.listdir(_RESULTS) == [f"bridge-{engine.namespace}-{container_id}-eth0"]
     assert _address(pyctl, container_id, "bridge").startswith("10.4.0.")
@@ -106,7 +101,7 @@ def test_containers_of_both_engines_share_a_network(
 ) -> None:
     start("--name", "by-us", "-p", "18093:80")
     start("--name", "by-cni", "-p", "18094:80", env=with_cni)
-    assert [_get("127.0.0.1", port) for port in (18093, 18094)] == ["served", "served"]
+    assert [get(f"http://127.0.0.1:{port}/") for port in (18093, 18094)] == ["served", "served"]
     for one, other in (("by-us", "by-cni"), ("by-cni", "by-us")):
         address = _address(pyctl, other, "bridge")
         assert pyctl("exec", one, "wget", "-q", "-O", "-", f"http://{address}/").out == "served"
@@ -134,7 +129,7 @@ def test_a_foreign_list_of_an_old_version_connects(
     container_id = start("--network", "ptpnet")
     address = _address(pyctl, container_id, "ptpnet")
     assert address.startswith("10.78.0.")
-    assert _get(address, 80) == "served"
+    assert get(f"http://{address}/") == "served"
     done = pyctl("run", "--rm", "--network", "ptpnet", "-p", "18091:80", "busybox", "true", ok=False)
     assert done.code == 125
     assert "network ptpnet cannot publish ports: none of its plug-ins (ptp) declares portMappings" in done.stderr
@@ -146,8 +141,7 @@ def test_containers_on_a_macvlan_network_find_each_other(pyctl: Any, start: Call
     pyctl("network", "create", "--driver", "macvlan", "-o", "parent=nic", "--subnet", "10.79.0.0/24", "lan")
     try:
         start("--network", "lan", "--name", "lan-server")
-        loop = "for i in 1 2 3 4 5 6 7 8 9 10; do wget -q -O - http://lan-server/ && exit 0; sleep 1; done; exit 1"
-        assert pyctl("run", "--rm", "--network", "lan", busybox, "sh", "-c", loop).out == "served"
+        assert pyctl("run", "--rm", "--network", "lan", busybox, "wget", "-q", "-O", "-", "http://lan-server/").out == "served"
         pyctl("rm", "-f", "lan-server")
     finally:
         pyctl("network", "rm", "lan")
@@ -159,7 +153,7 @@ def test_a_network_made_for_the_binaries_is_removed_whole(
 ) -> None:
     pyctl("network", "create", "--subnet", "10.80.0.0/24", "made", env=with_cni)
     container_id = start("--network", "made", "-p", "18092:80", env=with_cni)
-    assert _get("127.0.0.1", 18092) == "served"
+    assert get("http://127.0.0.1:18092/") == "served"
     pyctl("rm", "-f", container_id)
     pyctl("network", "rm", "made", env=with_cni)
     rules = subprocess.run("iptables-save; ip link", shell=True, check=True, capture_output=True, text=True).stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
+from tests.integration.web import get, wait_until_served
 
 pytestmark = pytest.mark.integration
 
@@ -48,6 +48,7 @@ def test_many_at_once_get_addresses_and_ports_of_their_own_and_leave_nothing(
     assert len({one["NetworkSettings"]["Networks"][network]["IPAddress"] for one in found}) == len(names)
     ports = {one["Name"].lstrip("/"): int(one["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"]) for one in found}
     assert len(set(ports.values())) == len(names)
+    wait_until_served(pyctl, *container_ids)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         assert dict(zip(ports, pool.map(_page, ports.values()), strict=True)) == {name: name for name in ports}
     pyctl("rm", "-f", *names, timeout_s=120)
@@ -55,21 +56,7 @@ def test_many_at_once_get_addresses_and_ports_of_their_own_and_leave_nothing(
 
 
 def _page(port: int) -> str:
-    """What is served behind a port of the host. The server starts when its container has started: it may be a moment late."""
-    give_up = time.monotonic() + 20
-    while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            text = answer.read().decode().strip()
-            assert answer.status == 200, text
-            return text
-        except ConnectionError:
-            if time.monotonic() > give_up:
-                raise
-        finally:
-            connection.close()
+    return get(f"http://127.0.0.1:{port}/")
 
 
 def _host(engine: Engine) -> dict[str, list[str]]:

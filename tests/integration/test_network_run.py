@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.integration.web import SERVE, get, wait_until_served
 
 pytestmark = pytest.mark.integration
-
-_SERVE = "mkdir -p /www && echo served > /www/index.html && exec httpd -f -p 80 -h /www"
 
 
 @pytest.fixture
@@ -20,21 +18,16 @@ def start(pyctl: Any, busybox: str) -> Iterator[Callable[..., str]]:
     """``start(*flags)`` runs a web server detached and returns the container ID."""
     started: list[str] = []
 
-    def run(*flags: str, command: str = _SERVE) -> str:
+    def run(*flags: str, command: str = SERVE) -> str:
         container_id: str = pyctl("run", "-d", *flags, busybox, "sh", "-c", command).out
         started.append(container_id)
+        if command == SERVE:
+            wait_until_served(pyctl, container_id)
         return container_id
 
     yield run
     if started:
         pyctl("rm", "-f", *started)
-
-
-def _get(address: str, port: int) -> str:
-    """Fetch the page; the server may be a moment behind its port."""
-    url = f"http://{address}:{port}/"
-    command = ["curl", "-sS", "--max-time", "10", "--retry", "20", "--retry-all-errors", "--retry-delay", "1", url]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _inspect(pyctl: Any, name: str) -> dict[str, Any]:
@@ -44,13 +37,13 @@ def _inspect(pyctl: Any, name: str) -> dict[str, Any]:
 
 def test_a_published_port_serves_and_is_shown_by_port(pyctl: Any, start: Callable[..., str]) -> None:
     container_id = start("-p", "18080:80")
-    assert _get("127.0.0.1", 18080) == "served"
+    assert get("http://127.0.0.1:18080/") == "served"
     assert pyctl("port", container_id).out == "80/tcp -> 0.0.0.0:18080"
 
 
 def test_the_long_form_of_a_port_is_one_port_in_spite_of_its_commas(pyctl: Any, start: Callable[..., str]) -> None:
     container_id = start("-p", "published=18086,target=80,protocol=tcp")
-    assert _get("127.0.0.1", 18086) == "served"
+    assert get("http://127.0.0.1:18086/") == "served"
     assert pyctl("port", container_id).out == "80/tcp -> 0.0.0.0:18086"
 
 
@@ -58,7 +51,7 @@ def test_an_automatic_port_is_shown_and_serves(pyctl: Any, start: Callable[..., 
     container_id = start("-p", "127.0.0.1::80")
     address, _, port = pyctl("port", container_id, "80").out.rpartition(":")
     assert address == "127.0.0.1"
-    assert _get("127.0.0.1", int(port)) == "served"
+    assert get(f"http://127.0.0.1:{port}/") == "served"
 
 
 def test_a_port_in_use_is_refused_and_leaves_nothing(pyctl: Any, start: Callable[..., str], busybox: str) -> None:
@@ -106,13 +99,14 @@ def test_a_chosen_address_is_given_and_refused_to_a_second_container(pyctl: Any,
 
 def test_a_stopped_container_starts_with_its_ports_again(pyctl: Any, start: Callable[..., str]) -> None:
     container_id = start("-p", "18083:80")
-    assert _get("127.0.0.1", 18083) == "served"
+    assert get("http://127.0.0.1:18083/") == "served"
     pyctl("stop", "-t", "0", container_id)
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("0.0.0.0", 18083))
     pyctl("start", container_id)
-    assert _get("127.0.0.1", 18083) == "served"
+    wait_until_served(pyctl, container_id)
+    assert get("http://127.0.0.1:18083/") == "served"
 
 
 def test_an_unknown_network_is_named(pyctl: Any, busybox: str) -> None:
