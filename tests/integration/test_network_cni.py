@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gates import open_gate
 from tests.integration.engines import Engine
 from tests.integration.web import SERVE, get, wait_until_served
 
@@ -67,17 +67,6 @@ def start(pyctl: Any, busybox: str) -> Iterator[Callable[..., str]]:
 def _address(pyctl: Any, name: str, network: str) -> str:
     (found,) = json.loads(pyctl("inspect", name).stdout)
     return str(found["NetworkSettings"]["Networks"][network]["IPAddress"])
-
-
-def _open_gate(path: Path) -> int:
-    """The writing end of a FIFO, once somebody reads it."""
-    give_up = time.monotonic() + 20
-    while True:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            assert error.errno == errno.ENXIO and time.monotonic() < give_up, "nobody reads"
-            time.sleep(0.01)
 
 
 def _pool(tmp_path: Path, subnet: str) -> dict[str, Any]:
@@ -225,7 +214,7 @@ def test_a_command_killed_while_a_plugin_runs_is_cleaned_up_after(
     network("cablenet", {"type": "cable", "ipam": _pool(tmp_path, "10.83.0.0/24")})
     flags = ("--cni-path", f"{tmp_path}:/usr/lib/cni")
     killed = pyctl.popen(*flags, "run", "-d", "--network", "cablenet", busybox, "sleep", "60")
-    with os.fdopen(_open_gate(gate), "w") as opened:
+    with os.fdopen(open_gate(gate), "w") as opened:
         killed.kill()
         killed.wait()
         following = pyctl.popen(*flags, "system", "reconcile")

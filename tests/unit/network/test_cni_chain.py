@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.gates import open_gate
 from tests.unit.network.cni_fakes import CniHost, Fakes
 
 from pyctl_hookspecs import Host, NotFoundError, PyctlError, UnavailableError, UnsupportedError
@@ -282,7 +282,7 @@ def test_a_plugin_that_outlives_its_pyctl_keeps_the_turn(fakes: Fakes, host: Cni
         with _cni_lock.Turn(host.runtime_dir, "default-c2"):
             seen.append(over.exists())
 
-    with subprocess.Popen(command, env=environment) as pyctl, os.fdopen(_open_gate(gate), "w") as opened:
+    with subprocess.Popen(command, env=environment) as pyctl, os.fdopen(open_gate(gate), "w") as opened:
         pyctl.kill()
         pyctl.wait()
         follower = threading.Thread(target=follow)
@@ -290,17 +290,6 @@ def test_a_plugin_that_outlives_its_pyctl_keeps_the_turn(fakes: Fakes, host: Cni
         opened.write("go\n")
     follower.join(10)
     assert seen == [True]
-
-
-def _open_gate(path: Path) -> int:
-    """The writing end of a FIFO, once somebody reads it."""
-    give_up = time.monotonic() + 20
-    while True:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:
-            assert error.errno == errno.ENXIO and time.monotonic() < give_up, "nobody reads"
-            time.sleep(0.01)
 
 
 def _wait_for_end(pid: int) -> None:
