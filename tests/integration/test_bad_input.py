@@ -146,8 +146,25 @@ def test_what_the_engine_refuses_is_125_for_run_and_1_for_create(said: Any, pyct
         assert said("create", *flags, busybox) == (1, words)
         assert said("run", *flags, busybox) == (125, words)
     pyctl("rm", name)
-    for command in ("create", "run"):
-        assert said(command, "-p", "foo", busybox) == (125, "pyctl: invalid containerPort: foo\n")
+
+
+# As measured beside docker 26: what its command line refuses, and what it leaves to its engine.
+EARLY = (
+    *("-p foo", "-v :/b", "--memory-swappiness 200", "--security-opt foo", "--pid x", "--uts x", "--cgroupns x", "--dns x"),
+    *("--env-file /nosuch", "--label-file /nosuch", "--expose x", "--ulimit nofile=2:1", "--add-host x", "--mac-address x"),
+)
+LATE = (
+    *("-v a:b:c:d", "-v /a:/b:loud", "-v /a:/", "--tmpfs rel", "-v /a:/b -v /c:/b", "-m 1m", "--cpus 400", "--cpu-period 1"),
+    *("--cpuset-cpus x", "--security-opt foo=bar", "--mount type=foo,target=/x", "-w rel", "--oom-score-adj 2000", "--ipc x"),
+    *("--uts host --hostname h", "--cap-add nosuch", "--restart foo", "--restart always:3", "--log-driver nosuch", "--name a/b"),
+)
+
+
+@pytest.mark.parametrize(("flags", "create_exits"), [*((one, 125) for one in EARLY), *((one, 1) for one in LATE)])
+def test_create_has_docker_s_exit_codes_and_run_always_125(said: Any, busybox: str, flags: str, create_exits: int) -> None:
+    for command, expected in (("create", create_exits), ("run", 125)):
+        code, stderr = said(command, *flags.split(), busybox, "true")
+        assert (code, stderr[:7], "Traceback" in stderr) == (expected, "pyctl: ", False), stderr
 
 
 def test_ports_that_cannot_be_published_are_not_passed_over_in_silence(said: Any, busybox: str) -> None:

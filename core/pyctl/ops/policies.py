@@ -31,18 +31,15 @@ def parse_policy(text: str) -> Policy:
     """A policy from ``--restart`` or the label.
 
     Raises:
-        InvalidArgumentError: Docker's words; exit code 125.
+        InvalidArgumentError: Docker's words, and its exit codes for ``create``.
     """
     name, colon, count = text.partition(":")
     if name not in ("", "no", "always", "on-failure", "unless-stopped"):
         raise InvalidArgumentError(
-            f"invalid restart policy: unknown policy '{text}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
-            exit_code=125,
+            f"invalid restart policy: unknown policy '{text}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
         )
     if colon and name != "on-failure":
-        raise InvalidArgumentError(
-            "invalid restart policy: maximum retry count can only be used with 'on-failure'", exit_code=125
-        )
+        raise InvalidArgumentError("invalid restart policy: maximum retry count can only be used with 'on-failure'")
     if colon and not count.isdecimal():
         raise InvalidArgumentError("invalid restart policy format: maximum retry count must be an integer", exit_code=125)
     return Policy(name=name or "no", max_retries=int(count) if colon else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.spec.units import refuse, refuse_flag
+from pyctl.spec.units import refuse_early, refuse_flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ def read_pairs(path: str, *, kind: str = "env") -> list[tuple[str, str | None]]:
         with open(path, "rb") as file:
             content = file.read()
     except OSError as error:
-        refuse(f"open {path}: {(error.strerror or str(error)).lower()}")
+        refuse_early(f"open {path}: {(error.strerror or str(error)).lower()}")
     pairs: list[tuple[str, str | None]] = []
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         try:
             line = raw.removesuffix(b"\r").decode()
         except UnicodeDecodeError:
-            refuse(f"invalid {kind} file ({path}): invalid utf8 bytes at line {number}: {raw!r}")
+            refuse_early(f"invalid {kind} file ({path}): invalid utf8 bytes at line {number}: {raw!r}")
         line = line.lstrip(" \t\r\n\v\f")
         if not line or line[0] == "#":
             continue
@@ -101,8 +101,8 @@ def read_pairs(path: str, *, kind: str = "env") -> list[tuple[str, str | None]]:
         if not equals:
             name = name.rstrip(" \t")
         if not name:
-            refuse(f"invalid {kind} file ({path}): no variable name on line '{line}'")
+            refuse_early(f"invalid {kind} file ({path}): no variable name on line '{line}'")
         if any(c in " \t" for c in name):
-            refuse(f"invalid {kind} file ({path}): variable '{name}' contains whitespaces")
+            refuse_early(f"invalid {kind} file ({path}): variable '{name}' contains whitespaces")
         pairs.append((name, value if equals else None))
     return pairs

@@ -242,9 +242,9 @@ def _exposed(options: ContainerOptions, image_config: Mapping[str, Any]) -> str:
         numbers, slash, protocol = text.partition("/")
         low, _, high = numbers.partition("-")
         if not low.isdecimal() or (high and not high.isdecimal()):
-            from pyctl.spec.units import refuse
+            from pyctl.spec.units import refuse_early
 
-            refuse(f"invalid range format for --expose: {text}, error: invalid port")
+            refuse_early(f"invalid range format for --expose: {text}, error: invalid port")
         for port in range(int(low), int(high or low) + 1):
             ports[f"{port}/{protocol.lower() if slash else 'tcp'}"] = 0
     return _json({port: {} for port in ports}) if ports else ""

@@ -6,7 +6,7 @@ import os
 import posixpath
 
 from pyctl.spec.mountflag import absolute, parse_mount_flag, volume_name
-from pyctl.spec.units import refuse
+from pyctl.spec.units import refuse, refuse_early
 from pyctl_hookspecs.process_mounts import MountRequest
 from pyctl_hookspecs.records import Record
 
@@ -100,7 +100,7 @@ def parse_volume_flag(text: str, container_id: str) -> MountRequest:
     if len(parts) > 3:
         refuse(f"invalid volume specification: '{text}'")
     if not all(parts[:2]) or (len(parts) == 3 and not parts[2]):
-        refuse(f"invalid spec: {text}: empty section between colons")
+        refuse_early(f"invalid spec: {text}: empty section between colons")
     argument = f"-v {text}"
     words = tuple(parts[2].split(",")) if len(parts) == 3 else ()
     if len(parts) == 1:

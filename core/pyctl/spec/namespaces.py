@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.spec.units import refuse
+from pyctl.spec.units import refuse, refuse_early
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check_modes(options: ContainerOptions) -> None:
         if mode not in accepted and not donor:
             if flag == "ipc":
                 refuse(f"invalid IPC mode: {mode}")
-            refuse(f"--{flag}: invalid {'CGROUP' if flag == 'cgroupns' else flag.upper()} mode")
+            refuse_early(f"--{flag}: invalid {'CGROUP' if flag == 'cgroupns' else flag.upper()} mode")
     if options.uts == "host" and (options.hostname or options.domainname):
         refuse("conflicting options: hostname and the UTS mode")
 

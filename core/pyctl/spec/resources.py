@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.spec.units import flag_bytes, nano_cpus, refuse, refuse_flag, size_bytes
+from pyctl.spec.units import flag_bytes, nano_cpus, refuse, refuse_early, refuse_flag, size_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _memory(options: ContainerOptions, cgroups: CgroupFacts, warnings: list[str]
     if 0 < swap < limit:
         refuse("Minimum memoryswap limit should be larger than memory limit, see usage")
     if not -1 <= options.memory_swappiness <= 100:
-        refuse(f"invalid value: {options.memory_swappiness}. Valid memory swappiness range is 0-100")
+        refuse_early(f"invalid value: {options.memory_swappiness}. Valid memory swappiness range is 0-100")
     found: dict[str, Any] = {}
     if limit:
         found["limit"] = limit

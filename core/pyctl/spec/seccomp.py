@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.spec.units import refuse
+from pyctl.spec.units import refuse_early
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def seccomp(profile: str, capabilities: Iterable[str], *, machine: str = "", ker
         with open(path, "rb") as file:
             parsed = json.load(file)
     except OSError as error:
-        refuse(f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or str(error)).lower()}")
+        refuse_early(f"opening seccomp profile ({path}) failed: open {path}: {(error.strerror or str(error)).lower()}")
     except ValueError as error:
-        refuse(f"decoding seccomp profile ({path}) failed: {error}")
+        refuse_early(f"decoding seccomp profile ({path}) failed: {error}")
     if not isinstance(parsed, dict) or not isinstance(parsed.get("defaultAction"), str):
-        refuse(f"decoding seccomp profile ({path}) failed: no defaultAction")
+        refuse_early(f"decoding seccomp profile ({path}) failed: no defaultAction")
     uname = os.uname()
     return flatten(parsed, frozenset(capabilities), machine or uname.machine, kernel or uname.release)
 

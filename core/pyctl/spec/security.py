@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.spec.units import refuse
+from pyctl.spec.units import refuse, refuse_early
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def split(text: str) -> tuple[str, str]:
     at = min((i for i in (text.find("="), text.find(":")) if i >= 0), default=-1)
     key, value = (text, "") if at < 0 else (text[:at], text[at + 1 :])
     if at < 0 and key not in _BARE:
-        refuse(f'Invalid --security-opt: "{text}"')
+        refuse_early(f'Invalid --security-opt: "{text}"')
     if key not in (*_BARE, "seccomp", "apparmor", "label", "systempaths", "writable-cgroups"):
         _refuse(text)
     return key, value

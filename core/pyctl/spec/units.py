@@ -21,7 +21,18 @@ def refuse_flag(text: str, flag: str, why: str) -> NoReturn:
 
 
 def refuse(message: str) -> NoReturn:
-    """Refuse a request in the daemon's words.
+    """Refuse a request in the words of Docker's engine, which has the last look at it.
+
+    Raises:
+        InvalidArgumentError: always; exit code 1, as for ``docker create``. ``run`` turns it into 125.
+    """
+    from pyctl_hookspecs.errors import InvalidArgumentError
+
+    raise InvalidArgumentError(message)
+
+
+def refuse_early(message: str) -> NoReturn:
+    """Refuse a request in the words of Docker's command line, which never asks the engine then.
 
     Raises:
         InvalidArgumentError: always; exit code 125.

@@ -79,7 +79,7 @@ def render(
     """
     for server in dns:
         if not _family(server):
-            raise InvalidArgumentError(f"{server} is not an ip address")
+            raise InvalidArgumentError(f"{server} is not an ip address", exit_code=125)
     warning = ""
     servers = tuple(dns)
     if not servers:

@@ -224,7 +224,7 @@ def _parse_mac(text: str) -> bytes:
     except ValueError:
         raw = b""
     if len(raw) != 6 or raw[0] & 1:
-        raise InvalidArgumentError(f"{text} is not a valid mac address")
+        raise InvalidArgumentError(f"{text} is not a valid mac address", exit_code=125)
     return raw
 
 

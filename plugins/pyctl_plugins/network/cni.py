@@ -249,7 +249,7 @@ def _check(request: NetworkRequest, chain: Chain) -> None:
     if request.ip and request.ip6 and not chain.declares("ips"):
         raise UnsupportedError(f"network {chain.name} takes one address to ask for: none of its plug-ins declares ips")
     if request.mac_address and not _is_mac(request.mac_address):
-        raise InvalidArgumentError(f"{request.mac_address} is not a valid mac address")
+        raise InvalidArgumentError(f"{request.mac_address} is not a valid mac address", exit_code=125)
     if request.ports and not chain.declares("portMappings"):
         raise UnsupportedError(
             f"network {chain.name} cannot publish ports: none of its plug-ins ({', '.join(chain.kinds)}) declares portMappings"

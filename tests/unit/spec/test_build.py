@@ -120,28 +120,28 @@ def test_the_cgroup_namespace_follows_docker() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "why"),
+    ("values", "why", "create_exits"),
     [
-        ({"pid": "x"}, "--pid: invalid PID mode"),
-        ({"ipc": "container:"}, "invalid IPC mode: container:"),
-        ({"uts": "private"}, "--uts: invalid UTS mode"),
-        ({"cgroupns": "x"}, "--cgroupns: invalid CGROUP mode"),
-        ({"uts": "host", "hostname": "h"}, "conflicting options: hostname and the UTS mode"),
-        ({"workdir": "rel"}, "the working directory 'rel' is invalid"),
-        ({"umask": "9"}, 'invalid argument "9" for "--umask" flag'),
-        ({"oom_score_adj": 1001}, "Invalid value 1001, range for oom score adj is [-1000, 1000]"),
-        ({"ulimit": ("nofile",)}, 'invalid argument "nofile" for "--ulimit" flag: invalid ulimit argument: nofile'),
-        ({"ulimit": ("fish=1",)}, "invalid ulimit type: fish"),
-        ({"ulimit": ("nofile=2:1",)}, "ulimit soft limit must be less than or equal to hard limit: 2 > 1"),
-        ({"ulimit": ("nofile=x",)}, 'strconv.ParseInt: parsing "x": invalid syntax'),
-        ({"sysctl": ("kernel.panic=1",)}, "sysctl 'kernel.panic=1' is not allowed"),
-        ({"shm_size": "x"}, 'invalid argument "x" for "--shm-size" flag: invalid size: \'x\''),
+        ({"pid": "x"}, "--pid: invalid PID mode", 125),
+        ({"ipc": "container:"}, "invalid IPC mode: container:", 1),
+        ({"uts": "private"}, "--uts: invalid UTS mode", 125),
+        ({"cgroupns": "x"}, "--cgroupns: invalid CGROUP mode", 125),
+        ({"uts": "host", "hostname": "h"}, "conflicting options: hostname and the UTS mode", 1),
+        ({"workdir": "rel"}, "the working directory 'rel' is invalid", 1),
+        ({"umask": "9"}, 'invalid argument "9" for "--umask" flag', 125),
+        ({"oom_score_adj": 1001}, "Invalid value 1001, range for oom score adj is [-1000, 1000]", 1),
+        ({"ulimit": ("nofile",)}, 'invalid argument "nofile" for "--ulimit" flag: invalid ulimit argument: nofile', 125),
+        ({"ulimit": ("fish=1",)}, "invalid ulimit type: fish", 125),
+        ({"ulimit": ("nofile=2:1",)}, "ulimit soft limit must be less than or equal to hard limit: 2 > 1", 125),
+        ({"ulimit": ("nofile=x",)}, 'strconv.ParseInt: parsing "x": invalid syntax', 125),
+        ({"sysctl": ("kernel.panic=1",)}, "sysctl 'kernel.panic=1' is not allowed", 125),
+        ({"shm_size": "x"}, 'invalid argument "x" for "--shm-size" flag: invalid size: \'x\'', 125),
     ],
 )
-def test_a_bad_value_is_named(values: dict[str, Any], why: str) -> None:
+def test_a_bad_value_is_named_with_docker_s_exit_code(values: dict[str, Any], why: str, create_exits: int) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         build(**values)
-    assert why in str(raised.value) and raised.value.exit_code == 125
+    assert why in str(raised.value) and raised.value.exit_code == create_exits
 
 
 def test_sysctls_belong_to_namespaces_of_one_s_own() -> None:

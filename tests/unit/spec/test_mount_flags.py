@@ -62,7 +62,8 @@ def test_a_target_alone_is_a_volume_with_a_name_of_64_hex_digits() -> None:
 def test_a_malformed_volume_flag_is_refused_in_docker_s_words(text: str, why: str) -> None:
     with pytest.raises(InvalidArgumentError) as raised:
         parse(volume=(text,))
-    assert why in str(raised.value) and raised.value.exit_code == 125
+    assert why in str(raised.value)
+    assert raised.value.exit_code == (125 if "empty section" in why else 1)  # of create; only one is the command line's
 
 
 def test_mount_flags_are_read_with_all_their_synonyms() -> None:
