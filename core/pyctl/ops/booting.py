@@ -1,6 +1,7 @@
 """``system restore``: what a boot owes the containers, at once and with a word about each.
 
-Without it the next command has the keeper do the same for those that ran when the machine went down.
+Without it the next command that needs the keeper (``run -d``, ``start``, ``stop``, ``rm``, ``system reconcile``) wakes it,
+and it does the same for those that ran when the machine went down.
 """
 
 from __future__ import annotations

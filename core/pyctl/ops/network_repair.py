@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pyctl_hookspecs.setup_network import ConnectedNetwork
 
 _ID_LENGTH = 64
-_ALWAYS_ASKED = "bridge"  # leftovers may be all that is left of the containers of this driver
 
 
 def repair(session: Session) -> tuple[list[str], list[BaseException]]:
@@ -40,7 +39,7 @@ def repair(session: Session) -> tuple[list[str], list[BaseException]]:
                     found.setdefault(driver, []).append(connection)
             except PyctlError as error:
                 errors.append(error)
-        for driver in dict.fromkeys((*found, _ALWAYS_ASKED, *_others(session))):
+        for driver in dict.fromkeys((*found, *_others(session))):
             connected = tuple(found.get(driver, ()))
             try:
                 lines += session.hooks.repair_networks(driver, connected, living, session.host)
