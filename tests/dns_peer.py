@@ -102,6 +102,27 @@ def ask(sock: socket.socket, name: str, kind: int = A, *, edns: int = 0) -> Answ
     return read(reply)
 
 
+def _bound(family: int, address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """A UDP and a TCP socket on one port; without a wish, one that is free for both."""
+    refused: list[socket.socket] = []  # kept until the end, so that the kernel chooses another one each time
+    try:
+        while True:
+            udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_STREAM)
+            udp.bind((address, port))
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tcp.bind((address, udp.getsockname()[1]))
+            except OSError:
+                refused += (udp, tcp)
+                if port or len(refused) > 100:
+                    raise
+                continue
+            return udp, tcp
+    finally:
+        for sock in refused:
+            sock.close()
+
+
 class Upstream:
     """A name server with these names (address, or several with commas); everything else does not exist.
 
@@ -114,12 +135,8 @@ class Upstream:
         self.asked: list[str] = []
         self.before: Callable[[socket.socket, bytes, tuple[str, int]], None] = lambda sock, data, source: None
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._udp = socket.socket(family, socket.SOCK_DGRAM)
-        self._tcp = socket.socket(family, socket.SOCK_STREAM)
-        self._udp.bind((address, port))
+        self._udp, self._tcp = _bound(family, address, port)
         self.address, self.port = address, self._udp.getsockname()[1]
-        self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._tcp.bind((address, self.port))
         self._tcp.listen(16)
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._serve_udp, self._serve_tcp)]
         for thread in self._threads:

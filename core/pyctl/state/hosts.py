@@ -9,7 +9,7 @@ import os
 
 from pyctl.keeper.names import addresses
 from pyctl.state.hosts_file import Peers, read_all, region, write_region
-from pyctl.state.locks import lock_directory, write_atomic
+from pyctl.state.locks import is_temporary, lock_directory, write_atomic
 from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
@@ -93,6 +93,7 @@ class HostsStore:
                 self._rewrite(metas, touched, entry.container_id)
             for done in (_LEAVING, _ENTERING):
                 self._unlink(entry.container_id, done)
+            self._sweep(entry.container_id)
 
     def release(self, container_id: str) -> None:
         """The container has no addresses any more: its peers forget it, its own hosts file stays."""
@@ -102,6 +103,7 @@ class HostsStore:
         else:
             meta = self._meta(container_id, _LEAVING)  # somebody was killed in the middle of this
         if meta is None:
+            self._sweep(container_id)
             return
         with lock_directory(self._root):
             self._rename(container_id, _META, _LEAVING)  # once more: one who had the lock may just have changed it
@@ -111,6 +113,7 @@ class HostsStore:
                 self._rewrite(self.metas(), set(meta.get("Networks") or ()))
             for done in (_ENTERING, _LEAVING):
                 self._unlink(container_id, done)
+            self._sweep(container_id)
 
     def _is_done(self, meta: Mapping[str, Any], *, is_in: bool) -> bool:
         """Has somebody who had the lock before written this container into its peers' files, or out of them?
@@ -202,6 +205,13 @@ class HostsStore:
         except ValueError:
             return None
         return meta if isinstance(meta, dict) else None
+
+    def _sweep(self, container_id: str) -> None:
+        """Take away what a kill in the middle of a write left. A container is entered by one process at a time."""
+        directory = os.path.join(self._root, container_id)
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if is_temporary(name):
+                self._unlink(container_id, name)
 
     def _save(self, container_id: str, meta: Mapping[str, Any]) -> None:
         import json

@@ -238,3 +238,16 @@ def test_a_region_without_an_end_does_not_double() -> None:
     once = with_region("x\n", "1\n")
     assert with_region(once, "2\n") == "x\n# <nerdctl>\n2\n# </nerdctl>\n"
     assert with_region("x\n# <nerdctl>\nold\n", "2\n") == "x\n# <nerdctl>\n2\n# </nerdctl>\n"
+
+
+def test_what_a_killed_write_left_goes_with_the_next_change(tmp_path: Path) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    store.prepare("a" * 64)
+    torn = tmp_path / "etchosts" / "default" / ("a" * 64) / ".tmp-meta.json0123456789ab"
+    for change in (lambda: store.release("a" * 64), lambda: store.acquire(_entry("a" * 64, "web", bridge="10.4.0.2/24"))):
+        torn.write_text('{"ID":')
+        change()
+        assert not torn.exists()
+    torn.write_text('{"ID":')
+    store.release("a" * 64)
+    assert sorted(path.name for path in torn.parent.iterdir()) == ["hosts"]
