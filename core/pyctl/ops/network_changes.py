@@ -75,7 +75,7 @@ def leave_peers(session: Session, container_id: str, network: str) -> None:
 
     store = HostsStore(session.paths.data_store, session.namespace)
     entry = store.entry(container_id)
-    if entry is not None and any(name == network for name, _ in entry.networks):
+    if entry is not None and (any(name == network for name, _ in entry.networks) or not store.is_settled(container_id)):
         store.acquire(
             entry.replace(
                 networks=tuple(pair for pair in entry.networks if pair[0] != network),

@@ -82,18 +82,25 @@ class HostsStore:
         old = self._meta(entry.container_id) or self._meta(entry.container_id, _LEAVING)
         if old is None:
             write_region(path, "")  # what it knew when it last ran must not be taken for somebody's rewriting
+        was_broken_off = not self.is_settled(entry.container_id)
         write_atomic(f"{self._root}/{entry.container_id}/{_ENTERING}", b"", durable=False)
         self._save(entry.container_id, meta)  # before the lock, so that whoever has it may enter it along with theirs
         with lock_directory(self._root):
-            if old is not None or not self._is_done(meta, is_in=True):
+            if was_broken_off or old is not None or not self._is_done(meta, is_in=True):
                 metas = self.metas()
                 touched = {*networks, *(old or {}).get("Networks", ())}
+                if was_broken_off:
+                    touched |= _all_networks(metas)
                 for container_id in self._evict(metas, entry.container_id, networks):
                     touched.update(metas[container_id].get("Networks") or ())
                 self._rewrite(metas, touched, entry.container_id)
             for done in (_LEAVING, _ENTERING):
                 self._unlink(entry.container_id, done)
             self._sweep(entry.container_id)
+
+    def is_settled(self, container_id: str) -> bool:
+        """False when one who entered the container, or changed its networks, was killed: peers' files may not agree."""
+        return not os.path.exists(f"{self._root}/{container_id}/{_ENTERING}")
 
     def release(self, container_id: str) -> None:
         """The container has no addresses any more: its peers forget it, its own hosts file stays."""
@@ -108,9 +115,10 @@ class HostsStore:
         with lock_directory(self._root):
             self._rename(container_id, _META, _LEAVING)  # once more: one who had the lock may just have changed it
             # Where one was killed while it entered this container, some of the files have it and the last may not.
-            is_half_done = os.path.exists(f"{self._root}/{container_id}/{_ENTERING}")
-            if is_half_done or not self._is_done(meta, is_in=False):
-                self._rewrite(self.metas(), set(meta.get("Networks") or ()))
+            is_settled = self.is_settled(container_id)
+            if not is_settled or not self._is_done(meta, is_in=False):
+                metas = self.metas()
+                self._rewrite(metas, set(meta.get("Networks") or ()) | (set() if is_settled else _all_networks(metas)))
             for done in (_ENTERING, _LEAVING):
                 self._unlink(container_id, done)
             self._sweep(container_id)
@@ -238,6 +246,11 @@ class HostsStore:
             meta = metas[other]
             if other == container_id or touched & set(meta.get("Networks") or ()):
                 write_region(os.path.join(self._root, other, "hosts"), region(meta, peers))
+
+
+def _all_networks(metas: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """For when a change was broken off: which networks the container had before is not known any more."""
+    return {name for meta in metas.values() for name in meta.get("Networks") or ()}
 
 
 def _read(path: str) -> bytes | None:

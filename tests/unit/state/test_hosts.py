@@ -251,3 +251,25 @@ def test_what_a_killed_write_left_goes_with_the_next_change(tmp_path: Path) -> N
     torn.write_text('{"ID":')
     store.release("a" * 64)
     assert sorted(path.name for path in torn.parent.iterdir()) == ["hosts"]
+
+
+@pytest.mark.parametrize("goes_on_with", ["acquire", "release"])
+def test_a_network_that_was_being_left_forgets_the_container_whoever_goes_on(tmp_path: Path, goes_on_with: str) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    peer = store.prepare("b" * 64)
+    store.acquire(_entry("a" * 64, "web", one="10.1.0.2/24", two="10.2.0.2/24"))
+    store.acquire(_entry("b" * 64, "db", two="10.2.0.3/24"))
+    assert any(line[0] == "10.2.0.2" for line in _lines(peer))
+    # Somebody is killed who has stored that it is on one network only, and rewritten nothing.
+    home = tmp_path / "etchosts" / "default" / ("a" * 64)
+    meta = json.loads((home / "meta.json").read_text())
+    del meta["Networks"]["two"]
+    (home / "meta.json").write_text(json.dumps(meta))
+    (home / ".tmp-entering").touch()
+    assert not store.is_settled("a" * 64)
+    if goes_on_with == "acquire":
+        store.acquire(_entry("a" * 64, "web", one="10.1.0.2/24"))
+    else:
+        store.release("a" * 64)
+    assert store.is_settled("a" * 64)
+    assert not any(line[0] == "10.2.0.2" for line in _lines(peer))
