@@ -60,7 +60,7 @@ def write(cached: Cached) -> None:
     text = json.dumps({key: value for key, value in content.items() if value or key in needed})
     os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
     path = _path(cached.network, cached.owner, cached.interface)
-    temporary = os.path.join(DIRECTORY, f".tmp-{os.urandom(6).hex()}")
+    temporary = _torn(path)
     try:
         with open(temporary, "w", opener=_private) as file:
             file.write(text)
@@ -78,8 +78,10 @@ def read(network: str, owner: str, interface: str) -> Cached | None:
 
 
 def remove(network: str, owner: str, interface: str) -> None:
-    """Remove an attachment's file; one that is not there counts as removed."""
-    _unlink(_path(network, owner, interface))
+    """Remove an attachment's file, and what a kill in the middle of writing it left; none counts as removed."""
+    path = _path(network, owner, interface)
+    _unlink(path)
+    _unlink(_torn(path))
 
 
 def everything() -> Iterator[Cached]:
@@ -92,6 +94,12 @@ def everything() -> Iterator[Cached]:
         cached = None if name.startswith(".") else _read(os.path.join(DIRECTORY, name))
         if cached is not None:
             yield cached
+
+
+def _torn(path: str) -> str:
+    """Beside the file while somebody, and only one process at a time does, writes it."""
+    directory, name = os.path.split(path)
+    return os.path.join(directory, f".tmp-{name}")
 
 
 def _read(path: str) -> Cached | None:

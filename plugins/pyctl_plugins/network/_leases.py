@@ -84,10 +84,13 @@ class Leases:
         raise PyctlError(f"no available {family} addresses on this network's address pools: {self._network} ({pools})")
 
     def release(self, owner: str, interface: str) -> None:
-        """Give back whatever this interface holds."""
+        """Give back whatever this interface holds.
+
+        An empty lease is one whose taker was killed in the middle: the lock is ours, so nobody is writing it now.
+        """
         key = _content(owner, interface)
         for name, content in self._entries(""):
-            if content == key:
+            if content in (key, b""):
                 os.unlink(os.path.join(self._directory, name))
 
     def renew(self, owner: str, interface: str, address: str) -> bool:

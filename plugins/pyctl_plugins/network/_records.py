@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pyctl_hookspecs import Host
 
 
+_TORN = ".tmp"  # at the end of a name: somebody is writing, or was killed
+
+
 class Lock:
     """Holds a directory against others who repair the rules, while the context is open."""
 
@@ -50,21 +53,23 @@ def is_own(owner: str, host: Host) -> bool:
 
 
 def write(directory: str, tag: str, lines: Sequence[str]) -> None:
-    """Remember the elements of a tag, replacing what was remembered."""
+    """Remember the elements of a tag, replacing what was remembered. One process at a time writes a tag."""
     os.makedirs(directory, mode=0o700, exist_ok=True)
     path = os.path.join(directory, _file_name(tag))
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = path + _TORN
     with open(temporary, "w") as file:
         file.write("".join(f"{line}\n" for line in (tag, *lines)))
     os.rename(temporary, path)
 
 
 def remove(directory: str, tag: str) -> None:
-    """Forget a tag; an unknown one counts as forgotten."""
-    try:
-        os.unlink(os.path.join(directory, _file_name(tag)))
-    except FileNotFoundError:
-        pass
+    """Forget a tag, and what a kill in the middle of writing it left; an unknown one counts as forgotten."""
+    path = os.path.join(directory, _file_name(tag))
+    for one in (path, path + _TORN):
+        try:
+            os.unlink(one)
+        except FileNotFoundError:
+            pass
 
 
 def exists(directory: str, tag: str) -> bool:
@@ -88,7 +93,7 @@ def read_all(directory: str) -> Iterator[tuple[str, list[str]]]:
     except FileNotFoundError:
         return
     for name in names:
-        if name.endswith(".tmp") or name.startswith("."):
+        if name.endswith(_TORN) or name.startswith("."):
             continue
         try:
             with open(os.path.join(directory, name)) as file:

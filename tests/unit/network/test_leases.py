@@ -162,3 +162,11 @@ def test_two_sets_of_one_family_give_an_address_each(tmp_path: Path) -> None:
                 leases.take("a", "eth0", [Range(s)], position=n)[0] for n, s in enumerate(("10.0.0.0/29", "10.1.0.0/29"))
             ]
             assert addresses == ["10.0.0.2", "10.1.0.2"]
+
+
+def test_a_lease_whose_taker_was_killed_while_writing_is_given_back_with_the_next(tmp_path: Path) -> None:
+    assert _take(tmp_path, "mine") == "10.4.0.2"
+    (tmp_path / "net" / "10.4.0.3").touch()
+    assert _take(tmp_path, "other") == "10.4.0.4"
+    _leases.release("net", "mine", "eth0", str(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "net").glob("10.*")) == ["10.4.0.4"]
