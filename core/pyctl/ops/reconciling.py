@@ -103,6 +103,10 @@ def _undo_unfinished(session: Session, container_id: str) -> list[str]:
     creation_failed = _is_unfinished(state.create_journal)
     if _is_unfinished(state.start_journal) or (creation_failed and os.path.exists(state.start_journal)):
         network = _network_of(state.start_journal)
+        if not network:
+            from pyctl.ops.orphans import await_creation
+
+            await_creation(session, container_id)
         errors += undo_plan(state.start_journal, undoer(session))
         what = f"change of network {network}" if network else f"start of container {container_id}"
         lines.append(f"undid the interrupted {what}")

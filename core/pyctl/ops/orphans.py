@@ -1,0 +1,95 @@
+"""A task that containerd was making when the one who had asked for it was killed.
+
+The daemon then breaks off, and containerd 2.1 sometimes forgets the shim while it does: the bundle goes, no task is
+listed, and the shim, with the log binary it has started, would live until the next boot.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pyctl_hookspecs.errors import UnavailableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyctl.ops.session import Session
+
+_PATIENCE_S, _PAUSE_S = 10.0, 0.02
+_DELETED = " (deleted)"
+
+
+def await_creation(session: Session, container_id: str) -> None:
+    """Return when the daemon has done with the task of a killed command: there is one now, or no shim any more.
+
+    A shim whose bundle is gone is nobody's: it is ended here.
+
+    Raises:
+        UnavailableError: the daemon is still at it; the next command tries again.
+    """
+    import time
+
+    from pyctl.ops.tasks import find_task
+
+    give_up = time.monotonic() + _PATIENCE_S
+    while shims := list(_shims(session.namespace, container_id)):
+        for pid in shims:
+            if _working_directory(pid).endswith(_DELETED):
+                _end(pid)
+        if find_task(session.client, container_id) is not None:
+            return
+        if time.monotonic() > give_up:
+            raise UnavailableError(f"containerd has not done with the task of container {container_id}")
+        time.sleep(_PAUSE_S)
+
+
+def _shims(namespace: str, container_id: str) -> Iterator[int]:
+    wanted = f"\0-namespace\0{namespace}\0-id\0{container_id}\0".encode()
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    words = file.read()
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+            if wanted in words and b"shim" in words.partition(b"\0")[0]:
+                yield int(name)
+
+
+def _end(pid: int) -> None:
+    """Kill a shim and take the sockets along that it listened on; the log binary ends with its pipes."""
+    sockets = _sockets(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    for path in sockets:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+
+
+def _working_directory(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _sockets(pid: int) -> list[str]:
+    """The Unix sockets with a name in the file system that a process listens on."""
+    inodes = set()
+    try:
+        for descriptor in os.listdir(f"/proc/{pid}/fd"):
+            target = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+            if target.startswith("socket:["):
+                inodes.add(target[len("socket:[") : -1])
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    with open("/proc/net/unix") as file:
+        rows = [line.split() for line in file]
+    is_listening = "00010000"  # of the flags column: a socket that accepts
+    return [row[7] for row in rows[1:] if len(row) > 7 and row[3] == is_listening and row[6] in inodes and row[7][0] == "/"]
