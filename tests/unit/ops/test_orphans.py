@@ -15,7 +15,14 @@ from pyctl.ops import orphans
 from pyctl_hookspecs.errors import NotFoundError, UnavailableError
 
 ID = "ab" * 32
-_LISTEN = "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[-1]); s.listen(); os.write(1, b'x'); sys.stdin.read()"
+_LISTEN = """
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[-1])
+s.listen()
+os.write(1, b"x")
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
