@@ -97,7 +97,7 @@ def inspect(session: Session, reference: str) -> dict[str, Any]:
 
 
 def inspect_native(session: Session, reference: str) -> dict[str, Any]:
-    """``network inspect --mode native``: the CNI configuration and where it is.
+    """``network inspect --mode native``: the CNI configuration, where it is, and who is connected, each as containerd has it.
 
     Raises:
         NotFoundError: in Docker's words.
@@ -110,7 +110,7 @@ def inspect_native(session: Session, reference: str) -> dict[str, Any]:
         "NerdctlID": network.network_id,
         "NerdctlLabels": dict(network.labels),
         "File": network.path,
-        "Containers": _containers(session, network.name),
+        "Containers": _native_containers(session, network.name),
     }
 
 
@@ -231,6 +231,16 @@ def _containers(session: Session, network_name: str) -> dict[str, dict[str, str]
             "IPv6Address": _first(ips, is_v6=True),
         }
     return found
+
+
+def _native_containers(session: Session, network_name: str) -> list[dict[str, Any]]:
+    connected = [key for key, meta in _connected(session).items() if network_name in (meta.get("Networks") or {})]
+    if not connected:
+        return []
+    from pyctl.ops.inspect_native import native_container
+
+    found = session.client.containers.list(f"id=={key}" for key in connected)
+    return [native_container(session, container) for container in found]
 
 
 def _first(addresses: Iterable[str], *, is_v6: bool) -> str:

@@ -140,3 +140,13 @@ def test_the_native_mode_shows_the_configuration(session: Any) -> None:
     native = networks.inspect_native(session, "front")
     assert native["CNI"]["plugins"][0]["type"] == "bridge"
     assert native["File"].endswith("nerdctl-front.conflist")
+    assert native["Containers"] == []
+
+
+def test_the_native_mode_has_whole_containers_in_a_list(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared with nerdctl, whose programs read a list there and not Docker's object."""
+    _add(session, "front")
+    _connect(session, "a" * 64, "front")
+    session.client.containers = SimpleNamespace(list=lambda filters: [SimpleNamespace(asked=list(filters))])
+    monkeypatch.setattr("pyctl.ops.inspect_native.native_container", lambda _, container: {"asked": container.asked})
+    assert networks.inspect_native(session, "front")["Containers"] == [{"asked": [f"id=={'a' * 64}"]}]
