@@ -43,13 +43,8 @@ def images(settings: Settings, options: ImagesOptions, repository: str = "") -> 
             echo(rows.image_id(image, truncate=truncate))
         return
     layout = options.format.strip()
-    columns: tuple[str, ...] = rows.COLUMNS
-    if layout == "wide":
-        layout, columns = "", rows.WIDE_COLUMNS
-    elif options.names:
-        columns = rows.NAME_COLUMNS
-    elif options.digests:
-        columns = rows.DIGEST_COLUMNS
+    is_wide = layout == "wide"
+    columns = rows.columns(names=options.names, digests=options.digests, wide=is_wide)
     now_s = time.time()
     lines = [rows.image_row(image, now_s=now_s, truncate=truncate) for image in found]
-    sys.stdout.write(list_text(lines, layout, columns, rows.HEADERS, type_name="imageContext"))
+    sys.stdout.write(list_text(lines, "" if is_wide else layout, columns, rows.HEADERS, type_name="imageContext"))

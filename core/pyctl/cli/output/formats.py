@@ -18,7 +18,7 @@ def list_text(
     """What a list command prints.
 
     ``layout`` is what stands after ``--format``: empty or ``table`` for the default ``columns``, ``json`` for an object per
-    line, ``table TEMPLATE``, or a template per row. ``headers`` titles every field of a row.
+    line, ``table TEMPLATE``, or a template per row. ``headers`` titles every field of a row; a column may be a method.
 
     Raises:
         TemplateError: malformed, or it does not fit the rows.
@@ -26,7 +26,7 @@ def list_text(
     layout = layout.strip()
     if layout in ("", "table"):
         lines = [[headers[name] for name in columns]]
-        lines += [[row[name] for name in columns] for row in rows]
+        lines += [[cell() if callable(cell := row[name]) else cell for name in columns] for row in rows]
         return align(lines)
     for row in rows:
         row.type_name = f"*formatter.{type_name}"

@@ -26,10 +26,15 @@ HEADERS = {
     "BlobSize": "BLOB SIZE",
     "Name": "NAME",
 }
-COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Size")
-DIGEST_COLUMNS = ("Repository", "Tag", "Digest", "ID", "CreatedSince", "Size")
-NAME_COLUMNS = ("Name", "ID", "CreatedSince", "Platform", "Size", "BlobSize")
-WIDE_COLUMNS = ("Repository", "Tag", "ID", "CreatedSince", "Platform", "Size", "BlobSize")
+
+
+def columns(*, names: bool = False, digests: bool = False, wide: bool = False) -> tuple[str, ...]:
+    """What the table shows: Docker's columns, and nerdctl's for ``--names`` and for ``--format wide``."""
+    shown = ["Name"] if names else ["Repository", "Tag"]
+    shown += ["Digest"] if digests or wide else []
+    shown += ["ID", "CreatedSince"]
+    shown += ["Platform", "Size", "BlobSize"] if names or wide else ["Size"]
+    return tuple(shown)
 
 
 def image_row(image: ImageRow, *, now_s: float, truncate: bool) -> Row:

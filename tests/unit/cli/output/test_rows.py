@@ -93,7 +93,7 @@ def test_sizes_show_both_layers() -> None:
     assert row(listed(size_rw_bytes=1000, size_root_bytes=5_000_000))["Size"] == "1kB (virtual 5MB)"
 
 
-def test_images_print_dockers_table() -> None:
+def image_line(*, truncate: bool = True) -> Row:
     image = ImageRow(
         name="docker.io/library/nginx:latest",
         repository="nginx",
@@ -102,13 +102,30 @@ def test_images_print_dockers_table() -> None:
         image_id="sha256:" + "ab" * 32,
         created_at="2025-12-25T00:00:00Z",
         size_bytes=77_800_000,
+        blob_size_bytes=30_100_000,
+        platform="linux/amd64",
         labels={},
     )
-    lines = [rows_images.image_row(image, now_s=NOW_S, truncate=True)]
-    assert list_text(lines, "", rows_images.COLUMNS, rows_images.HEADERS) == (
+    return rows_images.image_row(image, now_s=NOW_S, truncate=truncate)
+
+
+def test_images_print_dockers_table() -> None:
+    assert list_text([image_line()], "", rows_images.columns(), rows_images.HEADERS) == (
         "REPOSITORY   TAG       IMAGE ID       CREATED      SIZE\nnginx        latest    abababababab   7 days ago   77.8MB\n"
     )
-    assert rows_images.image_id(image, truncate=False) == image.image_id
+    assert image_line(truncate=False)["ID"] == "sha256:" + "ab" * 32
+
+
+def test_images_by_name_show_what_containerd_calls_them_and_what_came_over_the_wire() -> None:
+    head, line = list_text([image_line()], "", rows_images.columns(names=True), rows_images.HEADERS).splitlines()
+    assert head.split("  ")[0] == "NAME" and line.split()[0] == "docker.io/library/nginx:latest"
+    assert line.split()[-3:] == ["linux/amd64", "77.8MB", "30.1MB"]
+
+
+def test_wide_images_show_digest_and_platform() -> None:
+    head = list_text([image_line()], "", rows_images.columns(wide=True), rows_images.HEADERS).splitlines()[0]
+    titles = ["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "PLATFORM", "SIZE", "BLOB SIZE"]
+    assert [title.strip() for title in head.split("  ") if title.strip()] == titles
 
 
 def test_networks_and_volumes_print_dockers_tables() -> None:
