@@ -7,7 +7,7 @@ from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctl.containerd.records import Container
+    from pyctl.containerd.records import Container, TaskStatus
     from pyctl.lifecycle.journal import JournalEntry
     from pyctl.ops.session import Session
     from pyctl.state.containers import StateDir
@@ -38,36 +38,61 @@ def stop_watching(session: Session, container_id: str) -> None:
     keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
 
 
-def finish_run(session: Session, container_id: str) -> list[BaseException]:
+def finish_run(session: Session, container_id: str, *, spare_task: bool = False) -> list[BaseException]:
     """Record how the process ended, then release task, network and names; what could not be released is returned.
 
-    Several processes may do this at once (``stop`` and the keeper's): the later ones find it done.
+    Several processes may do this at once (``stop`` and the keeper's): the later ones find it done. With ``spare_task``
+    a task that has not ended is left alone: another tool, which does not wait for us, has just started the container.
     """
+    import os
+
     from pyctl.lifecycle.recover import undo_plan
     from pyctl.ops.undo import undoer
 
+    undo = undoer(session)
+
+    def undo_ended(provider: str, token: str) -> None:
+        if not provider.startswith("task/") or _has_ended(session, container_id):
+            undo(provider, token)
+
     state = state_of(session, container_id)
-    record_exit(session, state, container_id)
-    return undo_plan(state.start_journal, undoer(session), which=lambda entry: entry.provider != _WATCH)
+    is_foreign = not os.path.exists(state.start_journal)
+    status = record_exit(session, state, container_id)
+    if is_foreign and status is not None and status.status == "stopped":
+        from pyctl.ops.hooked import release_foreign_run
+
+        release_foreign_run(session, container_id)
+    return undo_plan(state.start_journal, undo_ended if spare_task else undo, which=lambda entry: entry.provider != _WATCH)
 
 
-def record_exit(session: Session, state: StateDir, container_id: str) -> None:
-    """Keep on disk how it ended: containerd 2.x forgets code and time when it restarts, and an OOM at once."""
+def _has_ended(session: Session, container_id: str) -> bool:
+    from pyctl.ops.tasks import find_task
+
+    status = find_task(session.client, container_id)
+    return status is None or status.status == "stopped"
+
+
+def record_exit(session: Session, state: StateDir, container_id: str) -> TaskStatus | None:
+    """Keep on disk how it ended: containerd 2.x forgets code and time when it restarts, and an OOM at once.
+
+    Returns the task as it was seen.
+    """
     from pyctl.ops.tasks import find_task
     from pyctl.state.containers import ExitRecord
 
     status = find_task(session.client, container_id)
     if status is None:
         _record_loss(state)
-        return
+        return None
     if status.status != "stopped" or not state.exists():
-        return
+        return status
     kills = _oom_kills(session, container_id)
     if kills is None:  # somebody else deletes the task at this moment, and knew more than we do
         recorded = state.exit()
         if recorded is not None and recorded.exited_at == status.exited_at:
-            return
+            return status
     state.save_exit(ExitRecord(exit_code=status.exit_status, exited_at=status.exited_at, oom_killed=bool(kills)))
+    return status
 
 
 def _record_loss(state: StateDir) -> None:
@@ -209,14 +234,25 @@ def exited(session: Session, container_id: str) -> float | None:
         return None  # removed in the meantime, and with it everything it used
     with pending(session, container_id):  # a start waits for us, and we for it
         if _runs_again(session, container_id):
+            _watch_again(session, container_id)
             return None
-        errors = finish_run(session, container_id)
+        errors = finish_run(session, container_id, spare_task=True)
         is_auto_removed = container.labels.get("nerdctl/auto-remove") == "true"
         if not errors and is_auto_removed:
             errors = undo_creation(session, container, with_volumes=True)
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
     return None if is_auto_removed else restart_delay(session, container)
+
+
+def _watch_again(session: Session, container_id: str) -> None:
+    """Whoever started it may not have told the keeper: nerdctl does not."""
+    from pyctl.ops.watching import watch_exit
+
+    try:
+        watch_exit(session, container_id)
+    except NotFoundError:
+        pass  # it was deleted just now
 
 
 def _runs_again(session: Session, container_id: str) -> bool:

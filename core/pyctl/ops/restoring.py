@@ -19,6 +19,7 @@ def start_facts(session: Session, container: Container) -> StartFacts:
 
     from pyctl.containerd.tasks import runc_options_in
     from pyctl.ops.ending import state_of
+    from pyctl.ops.hooked import is_hooked
     from pyctl.spec.endpoints import from_labels
     from pyctl.spec.ports import from_entries
 
@@ -38,6 +39,7 @@ def start_facts(session: Session, container: Container) -> StartFacts:
         open_stdin=labels.get(OPEN_STDIN_LABEL) == "true",
         runtime=container.runtime_name,
         runtime_binary=str(runc_options_in(container.runtime_options).get("binary_name", "")),
+        is_hooked=is_hooked(spec),
     )
 
 

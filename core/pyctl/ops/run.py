@@ -150,6 +150,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         PyctlError, BaseExceptionGroup: it could not be started; what the start made was undone, the container stays.
     """
     from pyctl.ops.ending import finish_run
+    from pyctl.ops.hooked import take_over_policy
     from pyctl.ops.reconciling import pending, undo_abandoned
     from pyctl.ops.restoring import log_choice, start_facts
     from pyctl.ops.sharing import with_current_namespaces
@@ -166,8 +167,10 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         raise BaseExceptionGroup("could not clean up after the last run", errors)
     facts = start_facts(session, container)
     log_driver, log_options, log_uri = log_choice(container)
-    networks = plan_networks(session, facts)
-    container = with_current_namespaces(session, container, spec_namespace(session, container_id, networks))
+    connects_itself = facts.is_hooked and not facts.network_kind
+    networks = () if connects_itself else plan_networks(session, facts)
+    namespace = None if connects_itself else spec_namespace(session, container_id, networks)
+    container = with_current_namespaces(session, take_over_policy(session, container), namespace)
     streams, attached = choose_streams(session, facts, log_uri, attachment, detach=attachment is None)
     foreground, tee = new_foreground(session, container_id, streams, attached, log_driver, log_options)
     steps = start_steps(

@@ -40,6 +40,7 @@ class StartFacts(Record):
     shm_bytes: int = 0  # of a shareable container's /dev/shm, mounted on the host; 0: the runtime makes a private one
     runtime: str
     runtime_binary: str = ""
+    is_hooked: bool = False  # hooks in its spec connect it, as they do nerdctl's containers
 
     @property
     def network_kind(self) -> str:
@@ -80,8 +81,14 @@ def start_steps(
     With ``watch_exit`` the keeper deals with the exit, otherwise the caller does.
     """
     container_id = facts.container_id
-    steps = network_steps(session, facts, planned, after=tuple(n for n in needs if n == "files"))
+    steps = [] if facts.is_hooked else network_steps(session, facts, planned, after=tuple(n for n in needs if n == "files"))
+    is_connected = bool(steps)
     before_task = [*needs, *(step.name for step in steps if step.name == "netns")]
+    if facts.is_hooked:
+        from pyctl.ops.hooked import name_step
+
+        steps.append(name_step(session, facts))
+        before_task.append("name")
     if prepare_io is not None:
         opening = prepare_io
         before_task.append("streams")
@@ -104,7 +111,7 @@ def start_steps(
             says="start the process",
             provider="core/none",
             undo_token="",
-            needs=("task", "hosts"),
+            needs=("task", "hosts") if is_connected else ("task",),
             late=("process ID",),
             do=lambda _: _start(session, container_id, before_start, pid_file),
         )

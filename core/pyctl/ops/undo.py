@@ -36,6 +36,13 @@ def _name(session: Session, token: str) -> None:
     session.names.release(container_name, container_id)
 
 
+def _kept_name(session: Session, token: str) -> None:
+    from pyctl.ops.hooked import keep_name
+
+    container_name, _, container_id = token.partition("/")
+    keep_name(session, container_name, container_id)
+
+
 def _files(session: Session, container_id: str) -> None:
     from pyctl.state.hosts import HostsStore
 
@@ -139,6 +146,7 @@ _CORE: dict[str, Callable[[Session, str], None]] = {
     "fifos": _fifos,
     "files": _files,
     "hosts": _hosts,
+    "kept-name": _kept_name,
     "lease": _lease,
     "name": _name,
     "netns": _netns,
