@@ -39,7 +39,6 @@ REFUSED_BY_RUN = {
     "-l =x": "empty name",
     "-e =x": "invalid environment variable: =x",
     "--env-file /no/where": "open /no/where: no such file or directory",
-    "--cidfile /no/where/id": "failed to create the container ID file: open /no/where/id: no such file or directory",
     "--network nonesuch": "network nonesuch not found",
     "--network container:nobody": "No such container: nobody",
     "--pid container:nobody": "No such container: nobody",
@@ -49,7 +48,7 @@ REFUSED_BY_RUN = {
     "--name -x": "Invalid container name (-x), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
     "--ulimit bogus": "invalid ulimit argument: bogus",
     "--ulimit nofile=10:5": "ulimit soft limit must be less than or equal to hard limit: 10 > 5",
-    "--device /dev/nope": 'error gathering device information while adding custom device "/dev/nope"',
+    "--device /etc/passwd": 'error gathering device information while adding custom device "/etc/passwd": not a device node',
     "--cap-add BOGUS": 'unknown capability: "CAP_BOGUS"',
     "--security-opt bogus": 'Invalid --security-opt: "bogus"',
     "--sysctl bogus": "sysctl 'bogus' is not allowed",
@@ -58,6 +57,7 @@ REFUSED_BY_RUN = {
     "--log-driver nope": "nope",
     "--log-opt bogus=1": "unknown log opt 'bogus' for json-file log driver",
     "-u nobodyx": "unable to find user nobodyx: no matching entries in passwd file",
+    "-w /bin/busybox": "Cannot mkdir: /bin/busybox is not a directory",
     "-w relative": "the working directory 'relative' is invalid, it needs to be an absolute path",
     "--detach-keys xx,yy": "invalid detach keys",
     "--snapshotter nope": "nope",
@@ -148,6 +148,24 @@ def test_what_the_engine_refuses_is_125_for_run_and_1_for_create(said: Any, pyct
     pyctl("rm", name)
 
 
+def test_start_attached_fails_with_1_like_any_start(said: Any, pyctl: Any, busybox: str, name: str) -> None:
+    pyctl("create", "--network", "none", "--name", name, busybox, "nosuchcommand")
+    code, stderr = said("start", "-a", name)
+    assert code == 1 and "executable file not found" in stderr
+    pyctl("rm", name)
+
+
+def test_what_is_missing_on_the_host_has_the_exit_status_of_a_missing_command(said: Any, busybox: str) -> None:
+    """Docker's command line takes the words for the container's."""
+    for flags, words in {
+        ("--device", "/dev/nope"): 'error gathering device information while adding custom device "/dev/nope": ',
+        ("--cidfile", "/no/where/id"): "failed to create the container ID file: open /no/where/id: ",
+    }.items():
+        said_by_both = f"pyctl: {words}no such file or directory\n"
+        assert said("run", *flags, busybox, "true") == (127, said_by_both)
+        assert said("create", *flags, busybox, "true") == (1, said_by_both)
+
+
 # As measured beside docker 26: what its command line refuses, and what it leaves to its engine.
 EARLY = (
     *("-p foo", "-v :/b", "--memory-swappiness 200", "--security-opt foo", "--pid x", "--uts x", "--cgroupns x", "--dns x"),
@@ -157,6 +175,7 @@ LATE = (
     *("-v a:b:c:d", "-v /a:/b:loud", "-v /a:/", "--tmpfs rel", "-v /a:/b -v /c:/b", "-m 1m", "--cpus 400", "--cpu-period 1"),
     *("--cpuset-cpus x", "--security-opt foo=bar", "--mount type=foo,target=/x", "-w rel", "--oom-score-adj 2000", "--ipc x"),
     *("--uts host --hostname h", "--cap-add nosuch", "--restart foo", "--restart always:3", "--log-driver nosuch", "--name a/b"),
+    *("-w /bin/busybox/x", "--cidfile /tmp", "--cidfile /bin/sh/id"),
 )
 
 

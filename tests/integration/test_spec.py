@@ -138,7 +138,7 @@ _REFUSED = (
     (("-m", "4m"), "Minimum memory limit allowed is 6MB"),
     (("--cap-add", "fly"), 'invalid CapAdd: unknown capability: "CAP_FLY"'),
     (("--security-opt", "fish=1"), 'invalid --security-opt 2: "fish=1"'),
-    (("--device", "/dev/none"), 'error gathering device information while adding custom device "/dev/none": no such file'),
+    (("--device", "/etc"), 'error gathering device information while adding custom device "/etc": not a device node'),
     (("--gpus", "all"), "--gpus is not supported yet"),
     (("--pid", "fish"), "--pid: invalid PID mode"),
     (("-w", "rel"), "the working directory 'rel' is invalid, it needs to be an absolute path"),

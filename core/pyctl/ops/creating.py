@@ -304,8 +304,8 @@ def _write_new(path: str, text: str) -> None:
             file.write(text)
     except FileExistsError:
         raise InvalidArgumentError(
-            f"container ID file found, make sure the other container isn't running or delete {path}", exit_code=125
+            f"container ID file found, make sure the other container isn't running or delete {path}"
         ) from None
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise InvalidArgumentError(f"failed to create the container ID file: open {path}: {why}", exit_code=125) from error
+        raise InvalidArgumentError(f"failed to create the container ID file: open {path}: {why}") from error

@@ -60,7 +60,7 @@ def check_options(options: ContainerOptions) -> None:
         raise InvalidArgumentError("conflicting options: cannot specify both --restart and --rm", exit_code=125)
     if options.cidfile and os.path.exists(options.cidfile):
         raise InvalidArgumentError(
-            f"container ID file found, make sure the other container isn't running or delete {options.cidfile}", exit_code=125
+            f"container ID file found, make sure the other container isn't running or delete {options.cidfile}"
         )
     if options.pull not in ("always", "missing", "never"):
         raise InvalidArgumentError(f"invalid argument {options.pull!r} for pull: use always, missing or never", exit_code=125)

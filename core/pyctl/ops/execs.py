@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from pyctl.containerd.records import Container
     from pyctl.ops.session import Session
     from pyctl.ops.starting import TaskStreams
+
+
+_NOT_INVOKED = 126
+_NO_PROGRAM = 127
 
 
 class ExecRequest(Record):
@@ -37,7 +43,7 @@ def exec_(session: Session, request: ExecRequest) -> int:
 
     Raises:
         ConflictError: the container does not run; Docker's words.
-        PyctlError: the command cannot be run (exit code 126 or 127).
+        PyctlError: the command cannot be run: exit code 127 when there is no such program, else 126; detached 1.
     """
     from pyctl.ops.lookup import find_container
     from pyctl.ops.streams import check_terminal
@@ -51,7 +57,12 @@ def exec_(session: Session, request: ExecRequest) -> int:
         raise ConflictError(f"container {request.container} is paused, unpause the container before exec")
     if status is None or status.status != "running":
         raise ConflictError(f"container {container.container_id} is not running")
-    process = exec_process(container, request, status.pid)
+    try:
+        process = exec_process(container, request, status.pid)
+    except PyctlError as error:
+        if request.detach and error.exit_code == _NOT_INVOKED:
+            error.exit_code = 1
+        raise
     exec_id = f"exec-{os.urandom(32).hex()}"
     if request.detach:
         _start_detached(session, container.container_id, exec_id, process)
@@ -93,7 +104,7 @@ def exec_process(container: Container, request: ExecRequest, pid: int) -> dict[s
         try:
             user = resolve_user(request.user, (), RootFiles((root,)).read)
         except InvalidArgumentError as error:
-            error.exit_code = 126
+            error.exit_code = _NOT_INVOKED
             raise
         process["user"] = {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.additional_gids)}
     bounding = process.get("capabilities", {}).get("bounding", [])
@@ -102,6 +113,19 @@ def exec_process(container: Container, request: ExecRequest, pid: int) -> dict[s
     held = bounding if process["user"]["uid"] == 0 or request.privileged else []
     process["capabilities"] = {"bounding": bounding, "effective": held, "permitted": held}
     return process
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Docker's exit codes: a program that is not there is told from one, or a directory, that cannot be used."""
+    from pyctl.ops.tasks import exit_code_for
+
+    try:
+        yield
+    except PyctlError as error:
+        is_absent = exit_code_for(str(error)) == _NO_PROGRAM and "chdir" not in str(error)
+        error.exit_code = _NO_PROGRAM if is_absent else _NOT_INVOKED
+        raise
 
 
 def _add(session: Session, container_id: str, exec_id: str, process: dict[str, Any], streams: TaskStreams) -> None:
@@ -120,12 +144,10 @@ def _add(session: Session, container_id: str, exec_id: str, process: dict[str, A
 
 def _start_detached(session: Session, container_id: str, exec_id: str, process: dict[str, Any]) -> None:
     from pyctl.ops.starting import TaskStreams
-    from pyctl.ops.tasks import runtime_errors
 
     _add(session, container_id, exec_id, process, TaskStreams())
     try:
-        with runtime_errors():
-            session.client.tasks.start(container_id, exec_id)
+        session.client.tasks.start(container_id, exec_id)
     except PyctlError:
         _forget(session, container_id, exec_id)
         raise
@@ -136,7 +158,6 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
     from pyctl.ops.foreground import Attachment, Foreground
     from pyctl.ops.starting import TaskStreams
     from pyctl.ops.streams import fifo_paths, remove_fifos
-    from pyctl.ops.tasks import runtime_errors
 
     directory = f"{session.paths.runtime_dir}/fifo/{exec_id[:21]}"
     paths = fifo_paths(directory, stdin=request.interactive, stderr=not request.tty)
@@ -150,7 +171,7 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
         _add(session, container_id, exec_id, process, streams)
         try:
             foreground.before_start()
-            with runtime_errors():
+            with _refusals():
                 session.client.tasks.start(container_id, exec_id)
         except PyctlError:
             _forget(session, container_id, exec_id)

@@ -59,8 +59,11 @@ class RootFiles:
         if found is None:
             return None
         descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with open(descriptor, "rb") as file:
-            return file.read(limit_bytes) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            return file.read(limit_bytes)
 
     def _resolve(self, path: str) -> str | None:
         """The host path of a file of the merged tree, following links one component at a time."""

@@ -182,7 +182,8 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         pid_file=container.labels.get("nerdctl/pid-file", ""),
     )  # fmt: skip
     try:
-        _carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
+        with _plain_failures():
+            _carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
     except StartedElsewhereError:
         if foreground is not None:
             raise
@@ -199,16 +200,32 @@ def _engine_errors() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _blame_engine(error)
+        for one in _members(error):
+            if one.exit_code == 1:
+                # Docker's command line looks for these words and does not ask whose they are: a device's, the ID file's.
+                is_absent = isinstance(one, InvalidArgumentError) and "no such file or directory" in str(one)
+                one.exit_code = 127 if is_absent else 125
         raise
 
 
-def _blame_engine(error: BaseException) -> None:
+@contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Docker's ``start`` ends with 1, whatever it was that did not start."""
+    try:
+        yield
+    except BaseException as error:
+        for one in _members(error):
+            if one.exit_code in (125, 126, 127):
+                one.exit_code = 1
+        raise
+
+
+def _members(error: BaseException) -> Iterator[PyctlError]:
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
-            _blame_engine(one)
-    elif isinstance(error, PyctlError) and error.exit_code == 1:
-        error.exit_code = 125
+            yield from _members(one)
+    elif isinstance(error, PyctlError):
+        yield error
 
 
 def _is_watched(options: ContainerOptions) -> bool:

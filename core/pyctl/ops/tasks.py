@@ -100,6 +100,8 @@ def runtime_errors() -> Iterator[None]:
 
 def exit_code_for(message: str) -> int:
     """Docker's exit code for what a runtime said about the command."""
+    if "mkdir " in message:
+        return 125  # a working directory that cannot be one: Docker's engine would have made it
     if any(text in message for text in _ABOUT_COMMAND):
         if any(text in message for text in _NOT_INVOKED):
             return 126

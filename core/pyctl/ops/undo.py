@@ -66,7 +66,7 @@ def _cidfile(_session: Session, token: str) -> None:
             is_ours = container_id.startswith(file.read())
         if is_ours:
             os.unlink(path)
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
         pass
 
 

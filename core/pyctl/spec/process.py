@@ -66,6 +66,7 @@ def process(
         arguments = [facts.init_path, "--", *arguments]
     workdir = options.workdir or image_config.get("WorkingDir") or "/"
     check_process(options)
+    _check_directory(options.workdir, facts)
     found: dict[str, Any] = {
         "args": arguments,
         "env": process_env(
@@ -88,6 +89,15 @@ def process(
 
         found["rlimits"] = rlimits(options.ulimit)
     return found
+
+
+def _check_directory(workdir: str, facts: SpecFacts) -> None:
+    """Refuse what the runtime could not make a directory of, as Docker does when it creates a container."""
+    parts = [part for part in workdir.split("/") if part]
+    for end in range(1, len(parts) + 1):
+        path = "/" + "/".join(parts[:end])
+        if facts.read_file(path) is not None:
+            refuse(f"Cannot mkdir: {path} is not a directory")
 
 
 def _user(options: ContainerOptions, image_config: Mapping[str, Any], facts: SpecFacts, resolve: Any) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def test_the_process_is_the_image_s_user_in_its_directory() -> None:
     assert process["cwd"] == "/srv"
     assert process["env"] == ["PATH=/bin", "HOSTNAME=host1"]
     assert build(user="0", workdir="/tmp")["process"]["cwd"] == "/tmp"
+    with pytest.raises(InvalidArgumentError, match="Cannot mkdir: /etc/passwd is not a directory"):
+        build(workdir="/etc/passwd/here")
 
 
 def test_only_root_starts_with_capabilities_in_effect() -> None:
