@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import select
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,8 @@ from typing import Any
 import pytest
 from tests.integration.engines import Engine
 
+from pyctl.containerd.client import Client
+from pyctl.ops.tasks import delete_task
 from pyctl.state import netns
 
 pytestmark = pytest.mark.integration
@@ -103,3 +107,23 @@ def test_what_a_vanished_container_had_is_taken_away(pyctl: Any, busybox: str, n
     ]
     assert pyctl("network", "repair").out == ""
     pyctl("rm", "-f", name)
+
+
+def test_a_container_that_another_tool_removed_leaves_nothing(pyctl: Any, web: str, name: str, engine: Engine) -> None:
+    """nerdctl takes our directory along, and with it the plan; the keeper's process finds what there was all the same."""
+    container_id = pyctl("inspect", "-f", "{{.Id}}", name).out
+    tagged = f"{engine.namespace}-{container_id}"
+    assert tagged in _nft() and glob(f"/run/pyctl/netns/{tagged}")
+    (store,) = glob(f"{engine.data_root}/*/containers/{engine.namespace}")
+    store = store.removesuffix(f"/containers/{engine.namespace}")
+    with Client(engine.address, engine.namespace) as client:
+        container = client.containers.get(container_id)
+        shutil.rmtree(f"{store}/containers/{engine.namespace}/{container_id}")  # first: the keeper's process must not be quicker
+        shutil.rmtree(f"{store}/etchosts/{engine.namespace}/{container_id}")
+        os.unlink(f"{store}/names/{engine.namespace}/{name}")
+        delete_task(client, container_id)
+        client.containers.delete(container_id)
+        client.snapshots.remove(container.snapshotter, container.snapshot_key)
+    pyctl("internal", "exited", container_id)
+    assert tagged not in _nft() and not glob(f"/run/pyctl/netns/{tagged}")
+    assert not sh(f"grep -rl {tagged} /var/lib/cni /run/pyctl/ports || true")

@@ -53,6 +53,23 @@ def repair(session: Session) -> tuple[list[str], list[BaseException]]:
     return lines, errors
 
 
+def after_removal(session: Session, container_id: str) -> None:
+    """Release what a container had that another tool removed: with its directory went the plan that says what to undo.
+
+    Does nothing for one that has its directory, or that left nothing.
+
+    Raises:
+        BaseExceptionGroup: what could not be released; the keeper tries again.
+    """
+    from pyctl.ops.ending import state_of
+
+    if state_of(session, container_id).exists() or not os.path.exists(session.paths.netns(container_id)):
+        return
+    _, errors = repair(session)
+    if errors:
+        raise BaseExceptionGroup(f"could not release everything of container {container_id}", errors)
+
+
 def connections(session: Session, container: Container) -> Iterator[tuple[str, ConnectedNetwork]]:
     """A running container's connections as they should be, each with its driver; none for one that nerdctl started.
 

@@ -14,9 +14,11 @@ def exited(settings: Settings, container: str) -> None:
     import json
 
     from pyctl.ops import ending as ops
+    from pyctl.ops.network_repair import after_removal
 
     with session_for(settings) as session:
         delay_s = ops.exited(session, container)
+        after_removal(session, container)
     echo(json.dumps({} if delay_s is None else {"restart_in_s": delay_s}))
 
 
