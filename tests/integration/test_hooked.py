@@ -11,6 +11,7 @@ import pytest
 from tests.integration.engines import Engine
 
 from pyctl.containerd.client import Client
+from pyctl.ops.sharing import mount_shm
 
 pytestmark = pytest.mark.integration
 
@@ -89,3 +90,12 @@ def test_a_run_that_another_tool_began_is_ended_by_stop_and_followed_by_start(py
     pyctl("start", hooked.name)
     assert hooked.words() == ["createRuntime", "postStop"] * 2 + ["createRuntime"]
     assert pyctl("exec", hooked.name, "echo", "alive").out == "alive"
+
+
+def test_shared_memory_mounted_when_it_was_made_goes_with_it(pyctl: Any, engine: Engine, busybox: str, name: str) -> None:
+    container_id = pyctl("create", "--ipc", "shareable", "--name", name, busybox, "true").out
+    (state,) = Path(engine.data_root).glob(f"*/containers/{engine.namespace}/{container_id}")
+    (state / "pyctl-create.journal").unlink()  # nerdctl has none
+    mount_shm(str(state / "shm"), 1 << 20)
+    pyctl("rm", name)
+    assert not state.exists()

@@ -199,10 +199,14 @@ def derived_plan(session: Session, container: Container, *, with_volumes: bool) 
 
     from pyctl.lifecycle.journal import JournalEntry
     from pyctl.ops.lookup import container_name
+    from pyctl.ops.sharing import shm_directory
     from pyctl_hookspecs.snapshotter import SnapshotRequest
 
     container_id = container.container_id
-    plan = [JournalEntry("files", "core/files", container_id)]
+    plan = [
+        JournalEntry("files", "core/files", container_id),
+        JournalEntry("shm", "core/shm", shm_directory(session, container_id)),
+    ]
     name = container_name(container)
     if name:
         plan.append(JournalEntry("name", "core/name", f"{name}/{container_id}"))
@@ -243,6 +247,17 @@ def exited(session: Session, container_id: str) -> float | None:
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
     return None if is_auto_removed else restart_delay(session, container)
+
+
+def remove_if_temporary(session: Session, container: Container) -> None:
+    """Remove a ``--rm`` container of ours whose run has ended, if the keeper or whoever is in front of it has not yet.
+
+    Raises:
+        BaseExceptionGroup: what could not be removed; the next ``rm`` tries again.
+    """
+    state = state_of(session, container.container_id)
+    if container.labels.get("nerdctl/auto-remove") == "true" and state.started_at() and _has_plan(state):
+        exited(session, container.container_id)
 
 
 def _watch_again(session: Session, container_id: str) -> None:

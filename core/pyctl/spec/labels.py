@@ -211,6 +211,8 @@ def _ipc(options: ContainerOptions, facts: LabelFacts) -> dict[str, str]:
     found = {"mode": "container" if mode.startswith("container:") else mode}
     if facts.ipc_container:
         found["victimContainerId"] = facts.ipc_container
+    if mode == "shareable":
+        found["hostShmPath"] = f"{facts.state_dir}/shm"  # nerdctl's containers join it there, and its rm unmounts it
     if options.shm_size:
         found["shmSize"] = options.shm_size
     return found

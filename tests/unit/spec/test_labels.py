@@ -52,6 +52,10 @@ def test_what_nerdctl_expects_on_every_container_is_there() -> None:
     assert "nerdctl/ports" not in labels and "nerdctl/privileged" not in labels
 
 
+def test_shared_memory_that_others_may_join_says_where_it_is() -> None:
+    assert json.loads(build(ipc="shareable")["nerdctl/ipc"]) == {"mode": "shareable", "hostShmPath": "/state/shm"}
+
+
 def test_each_mount_has_a_label_and_reads_back() -> None:
     labels = build()
     assert json.loads(labels["nerdctl/mounts.0"]) == {
