@@ -279,7 +279,7 @@ def _spec(
         ),
         warnings,
     )
-    session.notices.extend(warnings)
+    session.notices.extend(f"WARNING: {text}" for text in warnings)
     return spec
 
 

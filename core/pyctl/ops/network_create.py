@@ -35,6 +35,7 @@ class NetworkWish(Record):
     name: str
     driver: str = "bridge"
     subnets: SubnetWish
+    is_attachable: bool = False
     is_internal: bool = False
     options: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
@@ -156,6 +157,8 @@ def _config(session: Session, wish: NetworkWish, definition: NetworkDefinition) 
     reserved = {one.subnet: dict(one.aux_addresses) for one in definition.subnets if one.aux_addresses}
     if reserved:
         labels[conflists.AUX_LABEL] = json.dumps(reserved, separators=(",", ":"))
+    if wish.is_attachable:
+        labels[conflists.ATTACHABLE_LABEL] = "true"
     if wish.driver != "bridge" and session.hooks.has_hook("network", wish.driver, "setup_network"):
         labels[conflists.DRIVER_LABEL] = wish.driver
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl.state.conflists import AUX_LABEL, DRIVER_LABEL
+from pyctl.state.conflists import ATTACHABLE_LABEL, AUX_LABEL, DRIVER_LABEL
 from pyctl_hookspecs import InvalidArgumentError, Record
 
 TYPE_CHECKING = False
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyctl.ops.session import Session
     from pyctl.state.conflists import Network
 
+_OWN_LABELS = (ATTACHABLE_LABEL, AUX_LABEL, DRIVER_LABEL)
 _FILTERS = ("driver", "id", "label", "name", "scope", "type", "dangling")
 _BUILTIN = ("bridge", "host", "none")
 ACTIVE = ("running", "paused", "pausing")
@@ -86,7 +87,7 @@ def inspect(session: Session, reference: str) -> dict[str, Any]:
         "EnableIPv6": row.is_ipv6,
         "IPAM": {"Driver": _ipam_driver(network), "Options": {}, "Config": configs},
         "Internal": network.internal,
-        "Attachable": False,
+        "Attachable": (ATTACHABLE_LABEL, "true") in network.labels,
         "Ingress": False,
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
@@ -144,7 +145,7 @@ def _row(network: Network) -> NetworkRow:
         is_ipv4=not network.subnets or any(":" not in one.subnet for one in network.subnets),
         is_ipv6=any(":" in one.subnet for one in network.subnets),
         is_internal=network.internal,
-        labels=tuple((key, value) for key, value in network.labels if key not in (AUX_LABEL, DRIVER_LABEL)),
+        labels=tuple((key, value) for key, value in network.labels if key not in _OWN_LABELS),
         created=_created(network.path),
         path=network.path,
     )

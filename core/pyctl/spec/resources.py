@@ -78,6 +78,11 @@ def _memory(options: ContainerOptions, cgroups: CgroupFacts, warnings: list[str]
     if options.oom_kill_disable:
         if cgroups.oom_kill_disable:
             found["disableOOMKiller"] = True
+            if not limit:
+                warnings.append(
+                    "OOM killer is disabled for the container, but no memory limit is set, this can result in the system "
+                    "running out of resources."
+                )
         else:
             warnings.append("Your kernel does not support OomKillDisable. OomKillDisable discarded.")
     if options.kernel_memory:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DRIVER_LABEL = "pyctl/driver"  # who carries the network out, when its chain of plug-ins does not say so
+ATTACHABLE_LABEL = "pyctl/attachable"  # Docker remembers the word too, although any container may use a local network
 AUX_LABEL = "nerdctl/network-aux-addresses"
 _CNI_VERSIONS = ("", "0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 _SUFFIXES = (".conf", ".conflist", ".json")

@@ -14,7 +14,7 @@ from tests.unit.ops.reading import World
 
 from pyctl.lifecycle.journal import Journal
 from pyctl.lifecycle.steps import Step
-from pyctl.ops import network_plans
+from pyctl.ops import network_plans, networks
 from pyctl.ops.network_create import NetworkWish, create
 from pyctl.ops.network_remove import prune, remove
 from pyctl.ops.reconciling import pending
@@ -44,6 +44,13 @@ def path_of(world: World, name: str) -> Path:
 def stored(world: World, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path_of(world, name).read_text())
     return found
+
+
+def test_whether_a_network_is_attachable_is_remembered_as_docker_does(world: World) -> None:
+    make(world, "front", is_attachable=True, labels=(("tier", "web"),))
+    make(world, "back")
+    assert [networks.inspect(world.session, name)["Attachable"] for name in ("front", "back")] == [True, False]
+    assert networks.inspect(world.session, "front")["Labels"] == {"tier": "web"}
 
 
 def test_the_file_is_nerdctls(world: World) -> None:

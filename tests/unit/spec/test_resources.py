@@ -43,6 +43,12 @@ def test_what_cgroup_v2_does_not_know_is_said() -> None:
     assert found == {} and len(warnings) == 2
 
 
+def test_a_container_that_nothing_ends_is_warned_of() -> None:
+    found, warnings = resources(oom_kill_disable=True)
+    assert found == {"memory": {"disableOOMKiller": True}} and "no memory limit is set" in warnings[0]
+    assert resources(oom_kill_disable=True, memory="64m")[1] == []
+
+
 def test_cpus_become_a_quota_of_a_tenth_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     assert resources(cpus="1.5")[0]["cpu"] == {"quota": 150_000, "period": 100_000}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CreateOptions(Options):
-    attachable: bool = flag("--attachable", help="Enable manual container attachment (always so here)")
+    attachable: bool = flag("--attachable", help="Enable manual container attachment")
     aux_address: tuple[str, ...] = flag(
         "--aux-address", default=(), metavar="map", help="Reserve an address no container gets (NAME=IP)"
     )
@@ -113,6 +113,7 @@ def create(settings: Settings, options: CreateOptions, network: str) -> None:
             is_ipv4=options.ipv4,
             is_ipv6=options.ipv6,
         ),
+        is_attachable=options.attachable,
         is_internal=options.internal,
         options=_pairs(options.opt, "opt"),
         labels=_pairs(options.label, "label"),
