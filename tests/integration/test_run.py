@@ -31,6 +31,16 @@ def test_rm_removes_at_the_end_and_so_in_the_background(pyctl: Any, busybox: str
     pyctl("run", "-d", "--rm", "-v", "/data", "--name", name, busybox, "true")
 
 
+def test_a_temporary_container_is_gone_once_it_was_stopped(pyctl: Any, busybox: str, name: str) -> None:
+    """Its name is free for the next; a restart keeps it, as in Docker."""
+    for _ in range(2):
+        pyctl("run", "-d", "--rm", "-v", "/data", *NO_NETWORK, "--name", name, busybox, "sleep", "1000")
+        assert pyctl("restart", "-t", "0", name).out == name
+        assert pyctl("inspect", "-f", "{{.State.Status}}", name).out == "running"
+        assert pyctl("stop", "-t", "0", name).out == name
+        assert (pyctl("ps", "-aq").out, pyctl("volume", "ls", "-q").out) == ("", "")
+
+
 def test_a_name_is_taken_once(pyctl: Any, busybox: str, name: str) -> None:
     first = pyctl("create", *NO_NETWORK, "--name", name, busybox).out
     done = pyctl("run", *NO_NETWORK, "--name", name, busybox, ok=False)

@@ -136,6 +136,22 @@ def test_detach_keys_leave_the_container_running(
     pyctl("rm", "-f", name)
 
 
+def test_who_attaches_sees_a_prompt_and_may_leave_or_end_the_container(
+    pyctl: Any, sit_down: Any, busybox: str, name: str
+) -> None:
+    pyctl("run", "-dit", "--rm", "--network", "none", "--name", name, busybox)
+    terminal = sit_down("attach", name)
+    terminal.until(b"# ")
+    terminal.type(b"\x10\x11")
+    assert terminal.end() == 1  # as Docker's
+    assert terminal.rest().endswith(b"pyctl: read escape sequence\r\n")
+    terminal = sit_down("attach", name)
+    terminal.until(b"# ")
+    terminal.type(b"exit 42\n")
+    assert terminal.end() == 42
+    assert pyctl("ps", "-aq").out == ""
+
+
 def test_exec_has_a_terminal_too(pyctl: Any, sit_down: Any, busybox: str, name: str) -> None:
     pyctl("run", "-d", "--network", "none", "--name", name, busybox, "sleep", "1000")
     terminal = sit_down("exec", "-it", name, "sh", "-c", "stty size; read x; echo got $x; exit 6", columns=77, rows=11)

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 
 def attach(session: Session, name: str, *, stdin: bool = True, sig_proxy: bool = True, detach_keys: str = "") -> int:
-    """Show what the container writes from now on and send it what the user types; its exit code, 0 after detaching.
+    """Show what the container writes from now on and send it what the user types; its exit code.
 
     The keeper passes on what it logs. A container that another command is in front of is followed through its log.
 
     Raises:
         ConflictError: it does not run, or is paused; Docker's words.
+        DetachedError: the user left it with the detach keys.
     """
-    from pyctl.ops.foreground import Attachment, Foreground
+    from pyctl.ops.foreground import Attachment, DetachedError, Foreground
     from pyctl.ops.lookup import find_container
     from pyctl.ops.starting import TaskStreams
     from pyctl.ops.tasks import find_task
@@ -38,12 +39,30 @@ def attach(session: Session, name: str, *, stdin: bool = True, sig_proxy: bool =
     try:
         foreground.before_start()
         foreground.use(_ends(session, container, status.stdin if has_stdin else "", is_terminal=status.terminal))
+        if has_stdin:
+            foreground.ask_to_redraw()
         code = foreground.stay(lambda: None)
         foreground.join()
     finally:
         foreground.close()
     foreground.die_if_told()
-    return 0 if code is None else code
+    if code is None:
+        raise DetachedError
+    _remove_if_temporary(session, container.container_id)
+    return code
+
+
+def _remove_if_temporary(session: Session, container_id: str) -> None:
+    """Do not end before a ``--rm`` container is gone; one that is being stopped, perhaps to start again, is not ours."""
+    from pyctl.ops.ending import remove_if_temporary
+    from pyctl.ops.policies import STOPPED_LABEL
+
+    try:
+        container = session.client.containers.get(container_id)
+    except NotFoundError:
+        return
+    if container.labels.get(STOPPED_LABEL) != "true":
+        remove_if_temporary(session, container)
 
 
 def _ends(session: Session, container: Container, stdin: str, *, is_terminal: bool) -> Ends:

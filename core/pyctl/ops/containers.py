@@ -52,9 +52,17 @@ def stop(
 ) -> Iterator[tuple[str, object]]:
     """Stop containers: their signal, then SIGKILL after the time-out. One that is stopped already is a success.
 
-    ``timeout_s`` None is the container's own (``--stop-timeout``), else 10; -1 waits for ever.
+    ``timeout_s`` None is the container's own (``--stop-timeout``), else 10; -1 waits for ever. A ``--rm`` container is gone
+    when its stop has ended: the keeper was told to leave the exit to us.
     """
-    return in_batch(lambda name: stop_one(session, find_container(session.client, name), timeout_s, signal), names)
+    from pyctl.ops.ending import remove_if_temporary
+
+    def one(name: str) -> None:
+        container = find_container(session.client, name)
+        stop_one(session, container, timeout_s, signal)
+        remove_if_temporary(session, container)
+
+    return in_batch(one, names)
 
 
 def restart(

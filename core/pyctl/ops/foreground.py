@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from pyctl.ops.terminal import RawTerminal
 
 
+class DetachedError(PyctlError):
+    """The user left a process that goes on. ``attach`` and ``exec`` end with it as Docker's do, ``run`` and ``start`` with 0."""
+
+    code = "detached"
+
+    def __init__(self) -> None:
+        super().__init__("read escape sequence")
+
+
 class Attachment(Record):
     """How much of the streams the user gets, and what is done with signals and typed keys."""
 
@@ -91,6 +100,11 @@ class Foreground:
         self._wait = self._session.client.tasks.wait(self._id, self._exec_id)
         if self._attachment.tty and not self._exec_id:  # an exec has none yet: its size is in its specification
             self._resize()
+
+    def ask_to_redraw(self) -> None:
+        """Before ``stay``: a size that is none, which ``stay`` corrects, so that a prompt shows for who has just come."""
+        if self._attachment.tty:
+            self._resize(by=1)
 
     def stay(self, release: Callable[[], None]) -> int | None:
         """Move bytes until the process has ended; its exit code, or None if the user left.
@@ -188,12 +202,12 @@ class Foreground:
                 pass  # it has ended in the meantime
         return False
 
-    def _resize(self) -> None:
+    def _resize(self, by: int = 0) -> None:
         from pyctl.ops.terminal import user_terminal_size
 
         columns, rows = user_terminal_size()
         if columns:
             try:
-                self._session.client.tasks.resize(self._id, columns, rows, self._exec_id)
+                self._session.client.tasks.resize(self._id, columns + by, rows + by, self._exec_id)
             except PyctlError:
                 pass  # it has ended, or is not quite there yet: the next size change tries again
