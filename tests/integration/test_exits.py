@@ -92,6 +92,18 @@ def test_killed_containers_exit_with_137_and_wait_knows(pyctl: Any, sleeper: str
     assert pyctl("stop", sleeper).out == sleeper
 
 
+@pytest.mark.parametrize("pid", ["", "--pid=host"])
+def test_every_process_of_a_container_ends_with_it(pyctl: Any, busybox: str, name: str, pid: str) -> None:
+    script = "sleep 7654321 & echo up; wait"
+    pyctl("run", "-d", *filter(None, [pid]), "--network", "none", "--name", name, busybox, "sh", "-c", script)
+    inside = pyctl("inspect", "-f", "{{.State.Pid}}", name).stdout.strip()
+    group = Path(f"/proc/{inside}/cgroup").read_text().splitlines()[0].rpartition(":")[2]
+    groups = [path for path in Path("/sys/fs/cgroup").glob(f"*{group}") if path.is_dir()]
+    assert groups
+    pyctl("rm", "-f", name)
+    assert not [path for path in groups if path.exists()]  # a cgroup cannot go while anybody is in it
+
+
 def test_stop_waits_for_a_container_that_obeys(pyctl: Any, sleeper: str) -> None:
     pyctl("stop", "-t", "60", sleeper)
     assert pyctl("inspect", "-f", "{{.State.ExitCode}} {{.State.Status}}", sleeper).out == "0 exited"

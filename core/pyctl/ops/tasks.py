@@ -62,12 +62,39 @@ def kill_and_wait(client: Client, container_id: str, known: TaskStatus | None = 
         return
     waiting = client.tasks.wait(container_id)
     try:
-        client.tasks.kill(container_id, _KILL, all_processes=True)
+        if status.status != "running" or not _kill_init(status.pid, container_id):
+            client.tasks.kill(container_id, _KILL, all_processes=True)
         if status.status in ("paused", "pausing"):
             _thaw(client, container_id)
         waiting.result()
     except NotFoundError:
         waiting.cancel()
+
+
+def _kill_init(pid: int, container_id: str) -> bool:
+    """SIGKILL from here: the kernel then ends all of a process namespace with its first process.
+
+    Through shim and runtime it is a program to start, a sixth of what removing a container costs. False, and nothing was
+    done, unless the process is certainly this container's (its cgroup has the ID) and the first of a namespace.
+    """
+    import os
+    import signal
+
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        with open(f"/proc/{pid}/cgroup") as cgroups, open(f"/proc/{pid}/status") as facts:
+            numbers = next(line.split()[1:] for line in facts if line.startswith("NSpid:"))  # outermost namespace first
+            if len(numbers) < 2 or numbers[-1] != "1" or container_id not in cgroups.read():
+                return False
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+    return True
 
 
 def _thaw(client: Client, container_id: str) -> None:

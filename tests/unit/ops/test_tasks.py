@@ -1,0 +1,42 @@
+"""Killing a container's first process directly, and only that."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from pyctl.ops.tasks import _kill_init
+
+_FOREVER = ["sleep", "1000"]
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(_FOREVER) as process:
+        yield process
+        process.kill()
+
+
+def _cgroup_name(pid: int) -> str:
+    """Something that is certainly in ``/proc/PID/cgroup``, as a container's ID is."""
+    with open(f"/proc/{pid}/cgroup") as cgroups:
+        return cgroups.readline().strip()
+
+
+def test_a_process_that_is_not_the_first_of_a_namespace_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
+    assert not _kill_init(sleeper.pid, _cgroup_name(sleeper.pid))
+    assert sleeper.poll() is None
+
+
+def test_a_process_of_somebody_else_is_left_alone(sleeper: subprocess.Popen[bytes]) -> None:
+    assert not _kill_init(sleeper.pid, "0123456789abcdef")
+    assert sleeper.poll() is None
+
+
+def test_a_number_that_nobody_has_is_nothing_to_kill(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.kill()
+    sleeper.wait()
+    assert not _kill_init(sleeper.pid, "")
+    assert not _kill_init(0, "")
