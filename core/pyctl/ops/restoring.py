@@ -58,4 +58,5 @@ def log_choice(container: Container) -> tuple[str, tuple[tuple[str, str], ...], 
 
     config = json.loads(container.labels.get("nerdctl/log-config") or "{}")
     uri = container.labels.get("nerdctl/log-uri", "none")
-    return config.get("driver") or "json-file", tuple((config.get("opts") or {}).items()), uri
+    usual = "none" if uri == "none" else "json-file"  # nerdctl leaves the driver none empty
+    return config.get("driver") or usual, tuple((config.get("opts") or {}).items()), uri

@@ -54,13 +54,18 @@ def _comparable(when: str) -> str:
 
 
 def _rotated(path: str) -> list[str]:
-    """The older files of a log, oldest first."""
+    """The older files of a log, oldest first: ours are numbered from the newest, nerdctl's from the oldest."""
+    directory, name = os.path.split(path)
     found = []
-    number = 1
-    while os.path.exists(f"{path}.{number}"):
-        found.append(f"{path}.{number}")
-        number += 1
-    return found[::-1]
+    for entry in os.listdir(directory) if os.path.isdir(directory) else ():
+        number = entry.removeprefix(f"{name}.")
+        if entry != number and number.isdecimal():
+            try:
+                written_at = os.stat(f"{path}.{number}").st_mtime_ns
+            except FileNotFoundError:
+                continue  # rotated away just now
+            found.append((written_at, -int(number), f"{path}.{number}"))
+    return [one for _, _, one in sorted(found)]
 
 
 def _existing(path: str, tail: int) -> Iterator[LogEntry]:

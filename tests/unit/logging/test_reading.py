@@ -79,6 +79,16 @@ def test_rotated_files_come_first(log: Log) -> None:
     assert log.texts() == ["1", "2", "3", "4"]
 
 
+def test_nerdctl_numbers_rotated_files_from_the_oldest(log: Log) -> None:
+    for number in (2, 3):
+        log.write(str(number))
+        os.utime(log.path, (number, number))
+        log.path.rename(f"{log.path}.{number}")
+    log.write("4")
+    assert log.texts() == ["2", "3", "4"]
+    assert log.texts(tail=2) == ["3", "4"]
+
+
 @pytest.mark.parametrize(
     ("tail", "expected"), [(0, []), (1, ["4"]), (2, ["3", "4"]), (3, ["2", "3", "4"]), (99, ["1", "2", "3", "4"])]
 )
