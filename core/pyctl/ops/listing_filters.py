@@ -40,7 +40,7 @@ class Chosen:
             self._wanted.setdefault(key, []).append(value)
         self._check()
         self._names = [_pattern(value) for value in self._of("name")]
-        self._ids = tuple(self._of("id"))
+        self._ids = tuple(filter(None, self._of("id")))  # an empty one is the beginning of no ID, as in Docker
         self._publish = _port_keys("publish", self._of("publish"))
         self._expose = _port_keys("expose", self._of("expose"))
         self._networks = self._network_names()
@@ -69,7 +69,7 @@ class Chosen:
         from pyctl.ops.listing import display_name, network_names
 
         labels = container.labels
-        if self._ids and not container.container_id.startswith(self._ids):
+        if "id" in self._wanted and not container.container_id.startswith(self._ids):
             return False
         name = display_name(labels)
         if not _any(self._names, name) and not _any(self._names, f"/{name}"):

@@ -173,6 +173,7 @@ def three(world: World) -> World:
         (["name=("], []),
         (["id=2222"], ["two"]),
         (["id=222", "id=1"], ["two", "one"]),
+        (["id="], []),
         (["label=color"], ["two", "one"]),
         (["label=color=red"], ["one"]),
         (["label=color", "label=x"], ["one"]),
