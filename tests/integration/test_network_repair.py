@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.integration.network_world import FAR, FAR6, HOST, HOST6, Box, World, is_dropped, playing_host, seen_from, sh, web
 
+from pyctl.keeper.guard import Guard
+from pyctl.keeper.loop import Loop
 from pyctl_hookspecs import PortMapping, PyctlError
 from pyctl_plugins.network import _layout, _nft, _rtnetlink, _wiring, bridge
 
@@ -139,6 +141,23 @@ def test_what_iptables_legacy_flushed_comes_back(world: World, both: str) -> Non
     box = world.box(1, web(host_ip=""), conflist=both)
     sh("iptables-legacy -F")
     assert world.repair(box) == ("let bridge br-both pass through ip FORWARD again",)
+    assert _works(world, box)
+
+
+@pytest.mark.parametrize("program", ["iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"])
+def test_the_keeper_sees_a_firewall_that_comes_later_and_one_that_is_flushed(world: World, both: str, program: str) -> None:
+    box = world.box(1, web(host_ip=""), conflist=both)
+    guard = Guard(Loop(), f"{world.host.runtime_dir}/bridges", lambda done: done(), print)
+    guard.set_needed(True)
+    try:
+        for change in ("-P FORWARD DROP", "-F"):
+            assert guard.missing() == set()
+            sh(f"{program} {change}")
+            assert len(guard.missing()) == 1, change
+            assert world.repair(box)
+        assert guard.missing() == set()
+    finally:
+        guard.set_needed(False)
     assert _works(world, box)
 
 

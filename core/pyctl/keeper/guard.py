@@ -24,9 +24,12 @@ _NETFILTER, _NFTABLES_GROUP, _SUBSYSTEM = 12, 7, 10
 _GET_CHAIN, _GET_RULE, _GET_ELEMENT = 0xA04, 0xA07, 0xA0D
 _DEL_TABLE, _DEL_CHAIN, _DEL_RULE = 0xA02, 0xA05, 0xA08
 _INET, _FAMILIES = 1, (2, 10)
-_SO_ATTACH_FILTER, _SO_GET_INFO = 26, 64
+_SO_ATTACH_FILTER = 26
+_OLD_TABLES = {2: ("/proc/net/ip_tables_names", 0), 10: ("/proc/net/ip6_tables_names", 41)}  # and getsockopt's level
+_SO_GET_INFO, _SO_GET_ENTRIES = 64, 65
 _OUR_TABLE, _FORWARD = b"pyctl\0", b"FORWARD\0"
-_ENTRIES_AT = 76  # of struct ipt_getinfo: name, hooks, 5 entry points, 5 underflows
+_INFO, _SIZE_AT = 84, 80  # of struct ipt_getinfo: name, hooks, 5 entry points, 5 underflows, number of entries, their size
+_ENTRIES_AT = 40  # of struct ipt_get_entries: name, size, padding
 
 
 class Guard:
@@ -40,8 +43,6 @@ class Guard:
         self._asker: _socket.socket | None = None
         self._timer: Timer | None = None
         self._hurry: Timer | None = None
-        self._seen: dict[int, set[str]] = {}  # bridges that a family's FORWARD chain let through
-        self._old_rules = 0
         self._hopeless: set[str] = set()  # missing although it was repaired: a bridge that nobody uses any more
         self._is_repairing = self._is_told = self._is_broken = False
 
@@ -63,15 +64,13 @@ class Guard:
             return set()
         found = {f"the rules of bridge {bridge}" for bridge in bridges if not self._has_element(bridge)}
         for family in _FAMILIES:
-            passing = self._passing(family, bridges)
-            if passing is None:
-                self._seen.pop(family, None)  # nobody filters there
+            wanted = bridges if family == _FAMILIES[0] else [bridge for bridge in bridges if self._has_ipv6(bridge)]
+            if not wanted:
                 continue
-            # An IPv6 chain has rules for bridges with IPv6 only, and which they are is not recorded.
-            wanted = set(bridges) if family == _FAMILIES[0] else self._seen.get(family, set()) & set(bridges)
-            self._seen[family] = passing | wanted
-            found.update(f"bridge {bridge} in FORWARD {family}" for bridge in wanted - passing)
-        return found | self._old_rules_that_fell()
+            for where, rules in (("FORWARD", self._rules(family)), ("the old FORWARD", _old_rules(family))):
+                if rules is not None:
+                    found.update(f"bridge {bridge} in {where} {family}" for bridge in wanted if not _passes(bridge, rules))
+        return found
 
     def _begin(self) -> None:
         try:
@@ -94,9 +93,7 @@ class Guard:
             if timer:
                 timer.cancel()
         self._timer = self._hurry = None
-        self._seen.clear()
         self._hopeless.clear()
-        self._old_rules = 0
         self._close()
 
     def _close(self) -> None:
@@ -154,7 +151,6 @@ class Guard:
         self._is_repairing = False
         if self._timer is None:
             return
-        self._old_rules = 0
         self._hopeless = self._look()
         if self._is_told and self._hurry is None:
             self._hurry = self._loop.later(_DEBOUNCE_S, self._hurried)
@@ -172,26 +168,20 @@ class Guard:
         body += _attribute(0x8003, _attribute(0x8001, _attribute(0x8001, key)))
         return self._ask(_GET_ELEMENT, 0x4, body) is not None
 
-    def _passing(self, family: int, bridges: list[str]) -> set[str] | None:
-        """The bridges that a family's FORWARD chain lets through in both directions; None if there is no such chain."""
+    def _has_ipv6(self, bridge: str) -> bool:
+        """An IPv6 chain has rules for bridges with IPv6 only: their records name a subnet of it."""
+        try:
+            with open(f"{self._bridges_dir}/{bridge}", "rb") as file:
+                return b":" in file.read()
+        except FileNotFoundError:
+            return False
+
+    def _rules(self, family: int) -> bytes | None:
+        """A family's FORWARD chain; None if there is no such chain: nobody filters there."""
         where = _attribute(1, b"filter\0")
         if self._ask(_GET_CHAIN, 0x4, _frame(family) + where + _attribute(3, _FORWARD)) is None:
             return None
-        rules = self._ask(_GET_RULE, 0x300, _frame(family) + where + _attribute(2, _FORWARD)) or b""
-        return {bridge for bridge in bridges if rules.count(f"pyctl:{bridge}\0".encode()) >= 2}
-
-    def _old_rules_that_fell(self) -> set[str]:
-        """iptables-legacy has no events: its number of rules must not have fallen since the last look."""
-        try:
-            with open("/proc/net/ip_tables_names") as file:
-                if "filter" not in file.read().split():
-                    return set()
-        except OSError:
-            return set()
-        number = _old_entries()
-        fell = number < self._old_rules
-        self._old_rules = number
-        return {"rules of iptables-legacy"} if fell else set()
+        return self._ask(_GET_RULE, 0x300, _frame(family) + where + _attribute(2, _FORWARD)) or b""
 
     def _ask(self, kind: int, flags: int, body: bytes) -> bytes | None:
         """All answers to a request, one after the other; None when there is no such object."""
@@ -254,19 +244,42 @@ def _attach(sock: _socket.socket, code: bytes, count: int) -> None:
     sock.setsockopt(_socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", count, program.buffer_info()[0]))
 
 
-def _old_entries() -> int:
+def _passes(bridge: str, rules: bytes) -> bool:
+    """One rule for each direction bears the bridge's name."""
+    return rules.count(f"pyctl:{bridge}\0".encode()) >= 2
+
+
+def _old_rules(family: int) -> bytes | None:
+    """The filter table of iptables-legacy, which has no events; None where it is not used, or changes in this moment."""
+    path, level = _OLD_TABLES[family]
+    try:
+        with open(path) as file:
+            if "filter" not in file.read().split():
+                return None
+    except OSError:
+        return None
     import ctypes  # getsockopt of ours gives nothing to the kernel; only few hosts have these rules
 
     libc = ctypes.CDLL(None, use_errno=True)
-    info = ctypes.create_string_buffer(b"filter", 84)
-    size = ctypes.c_uint(84)
-    sock = _socket.socket(_socket.AF_INET, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 255)
+    sock = _socket.socket(family, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 255)
+
+    def ask(option: int, buffer: ctypes.Array[ctypes.c_char]) -> bytes | None:
+        size = ctypes.c_uint(len(buffer))
+        if libc.getsockopt(sock.fileno(), level, option, buffer, ctypes.byref(size)) == 0:
+            return buffer.raw
+        if ctypes.get_errno() == errno.EAGAIN:
+            return None
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
     try:
-        if libc.getsockopt(sock.fileno(), 0, _SO_GET_INFO, info, ctypes.byref(size)) != 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        info = ask(_SO_GET_INFO, ctypes.create_string_buffer(b"filter", _INFO))
+        if info is None:
+            return None
+        (size,) = struct.unpack_from("=I", info, _SIZE_AT)
+        head = struct.pack("=32sI", b"filter", size)
+        return ask(_SO_GET_ENTRIES, ctypes.create_string_buffer(head, _ENTRIES_AT + size))
     finally:
         sock.close()
-    return int(struct.unpack_from("=I", info.raw, _ENTRIES_AT)[0])
 
 
 def _frame(family: int) -> bytes:
