@@ -43,6 +43,7 @@ def exec_(session: Session, request: ExecRequest) -> int:
 
     Raises:
         ConflictError: the container does not run; Docker's words.
+        DetachedError: the user left the command with the detach keys; it goes on.
         PyctlError: the command cannot be run: exit code 127 when there is no such program, else 126; detached 1.
     """
     from pyctl.ops.lookup import find_container
@@ -155,7 +156,7 @@ def _start_detached(session: Session, container_id: str, exec_id: str, process: 
 
 def _attached(session: Session, container_id: str, exec_id: str, process: dict[str, Any], request: ExecRequest) -> int:
     from pyctl.ops.exec_holder import ExecHolder
-    from pyctl.ops.foreground import Attachment, Foreground
+    from pyctl.ops.foreground import Attachment, DetachedError, Foreground
     from pyctl.ops.starting import TaskStreams
     from pyctl.ops.streams import fifo_paths, remove_fifos
 
@@ -189,7 +190,9 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
             if holder is not None:
                 holder.release()
     foreground.die_if_told()
-    return 0 if code is None else code
+    if code is None:
+        raise DetachedError
+    return code
 
 
 def _forget(session: Session, container_id: str, exec_id: str) -> None:
