@@ -301,3 +301,26 @@ def _crc32c(data: bytes) -> int:
         for _ in range(8):
             value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
     return value ^ 0xFFFFFFFF
+
+
+def test_a_network_that_nerdctl_removed_holds_for_nobody(world: World) -> None:
+    """nerdctl deletes the file and the bridge: what our table says of them must not meet the next network there."""
+    sh("iptables-nft -P FORWARD DROP")
+    world.remove(world.box(1, conflist=world.network("gone", "10.72.3.1/24", internal=True)))
+    sh("ip link del br-gone")
+    box = world.box(2, conflist=world.network("wide", "10.72.0.1/16"))  # nft would refuse what overlaps
+    assert "br-gone" not in sh("nft list ruleset") and not os.path.exists(f"{world.host.runtime_dir}/bridges/br-gone")
+    assert seen_from(box.dial(), FAR, 99, world.far.listen(99)) == HOST
+
+
+def test_repair_sweeps_what_is_left_of_a_network_and_spares_the_next(world: World) -> None:
+    sh("iptables-nft -P FORWARD DROP")
+    gone = world.box(1, conflist=world.network("gone", "10.72.3.1/24"))
+    bridge.detach_network(gone.request, gone.token, world.host)  # the kernel takes its time with a namespace's interfaces
+    world.remove(gone)
+    box = world.box(2, web(), conflist=world.network("next", "10.72.3.1/24"))
+    sh("ip link del br-gone")
+    assert world.repair(box) == ("removed the rules of bridge br-gone, which is gone",)
+    assert "br-gone" not in sh("nft list ruleset") and world.repair(box) == ()
+    assert seen_from(box.dial(), FAR, 99, world.far.listen(99)) == HOST
+    assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR

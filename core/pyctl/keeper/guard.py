@@ -63,6 +63,8 @@ class Guard:
         if not bridges:
             return set()
         found = {f"the rules of bridge {bridge}" for bridge in bridges if not self._has_element(bridge)}
+        # With its network, by another tool, or by somebody's mistake: the repair knows.
+        found.update(f"bridge {bridge}" for bridge in bridges if not _is_interface(bridge))
         for family in _FAMILIES:
             wanted = bridges if family == _FAMILIES[0] else [bridge for bridge in bridges if self._has_ipv6(bridge)]
             if not wanted:
@@ -202,6 +204,13 @@ class Guard:
                     return answer
                 answer += data[offset + 16 : offset + size]
                 offset += max(size + 3 & ~3, 16)
+
+
+def _is_interface(name: str) -> bool:
+    try:
+        return _socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def concerns_us(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What containers left behind that no longer exist: ports in the table, leases, interfaces.
+"""What containers and networks left behind that no longer exist: ports and bridges in the table, leases, interfaces.
 
 Only what bears the name of a container of this containerd namespace, and only if that container is not alive by the
 time we ask: the question comes after the leftover was seen, so a container that is just starting keeps everything.
@@ -31,7 +31,7 @@ def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], b
     def is_gone(container_id: str) -> bool:
         return container_id not in running and not is_alive(container_id)  # now, not some leftovers ago: it may start again
 
-    from pyctl_plugins.network import _wiring, bridge
+    from pyctl_plugins.network import _nft, _wiring, bridge
 
     try:
         for token in dict.fromkeys(found):
@@ -45,6 +45,11 @@ def take_away(connected: Sequence[ConnectedNetwork], is_alive: Callable[[str], b
                 if is_gone(container_id):
                     _wiring.unplug(route, name)
                     says.append(f"removed interface {name} of container {container_id[:12]}")
+        table = _nft.Table(host.runtime_dir)
+        try:
+            says += [f"removed the rules of bridge {name}, which is gone" for name in table.sweep()]
+        finally:
+            table.close()
     except OSError as error:
         raise PyctlError(f"failed to take leftovers away: {error.strerror or error}") from error
     return says

@@ -58,8 +58,29 @@ class Table:
         with _records.Lock(self._ports):
             if self._knows(config.bridge, about):
                 return False  # somebody was faster
+            self._sweep(config.bridge)
             self._introduce(config)
         return True
+
+    def confirm(self, config: BridgeConfig) -> bool:
+        """To be called once a new bridge exists: until then somebody's ``sweep`` may have taken it for one that is gone."""
+        from pyctl_plugins.network import _records
+
+        with _records.Lock(self._ports):
+            if self._knows(config.bridge, _layout.about(config)):
+                return False
+            self._introduce(config)
+        return True
+
+    def sweep(self) -> list[str]:
+        """Forget every bridge that is gone although nobody told us, because another tool removed its network; their names.
+
+        What stays in the table would hold for the next network of that name or subnet, whoever makes it.
+        """
+        from pyctl_plugins.network import _records
+
+        with _records.Lock(self._ports):
+            return self._sweep("")
 
     def check(self, config: BridgeConfig) -> bool:
         """``ensure`` for somebody with time (5-20 ms): every rule and every element of the network is looked at.
@@ -180,6 +201,26 @@ class Table:
         """The tags (their ends, if they are long) of all ports in the table."""
         return {label for name in _layout.MAPS for _, label in self._elements(name, b"")}
 
+    def _sweep(self, spared: str) -> list[str]:
+        from pyctl_plugins.network import _records
+
+        kept, gone = [], {}
+        for name, lines in _records.read_all(self._bridges):
+            if name == spared or _is_interface(name):
+                kept.append(lines)
+            else:
+                gone[name] = lines
+        if gone and self._exists(_GETCHAIN, _INET, _layout.VERSION):
+            # Another network may have the same subnet by now.
+            script = _layout.add([line for lines in kept for line in lines])
+            if run_nft("".join(map(_layout.delete, gone.values())) + script):
+                for lines in gone.values():  # one that nft does not like is no reason to keep the others
+                    run_nft(_layout.delete(lines) + script)
+        for name in gone:
+            _records.remove(self._bridges, name)
+            self.stop_forwarding(name)
+        return list(gone)
+
     def _introduce(self, config: BridgeConfig) -> None:
         from pyctl_plugins.network import _records
 
@@ -296,6 +337,15 @@ class Table:
     def _commit(self, messages: Sequence[Message]) -> None:
         frame = pack(">BBH", 0, 0, 10)  # the subsystem of a batch is nf_tables
         self._netlink.transaction(Message(_BEGIN, 0, frame), messages, Message(_END, 0, frame))
+
+
+def _is_interface(name: str) -> bool:
+    from _socket import if_nametoindex
+
+    try:
+        return if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def run_nft(script: str) -> str:

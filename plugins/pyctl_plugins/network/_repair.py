@@ -55,7 +55,7 @@ def _network(route: Netlink, table: Table, one: ConnectedNetwork, says: list[str
     from pyctl_plugins.network import _conflist, _wiring
 
     config = _conflist.read(one.request.conflist)
-    bridge, changes = _wiring.ensure_bridge(route, config)
+    bridge, changes = _wiring.ensure_bridge(route, config)  # first: rules of a bridge that is not there may be swept
     says += [f"{change} again" for change in changes]
     if table.check(config):
         says.append(f"wrote the rules of network {one.request.network} again")

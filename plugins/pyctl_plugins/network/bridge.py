@@ -126,10 +126,14 @@ def _connect(
     table = _nft.Table(host.runtime_dir)
     try:
         table.ensure(config)  # first, because it may have no program to do it with
-        table.let_forward(config.bridge, ("ip", "ip6") if config.has_family(is_v6=True) else ("ip",))
+        _let_forward(table, config)
         return _plug_in(request, undo_token, host, config, ports, table)
     finally:
         table.close()
+
+
+def _let_forward(table: Table, config: BridgeConfig) -> list[str]:
+    return table.let_forward(config.bridge, ("ip", "ip6") if config.has_family(is_v6=True) else ("ip",))
 
 
 def _plug_in(
@@ -144,7 +148,9 @@ def _plug_in(
     mac = _mac(request, leased)
     tag = _records.tag(undo_token, host)
     with _wiring.new_socket() as route:
-        bridge, _ = _wiring.ensure_bridge(route, config)
+        bridge, changes = _wiring.ensure_bridge(route, config)
+        if changes and table.confirm(config):
+            _let_forward(table, config)
         plug = _wiring.Plug(
             container_id=request.container_id,
             interface=request.interface,
