@@ -101,7 +101,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 # Called by the keeper and by completion scripts; nobody sees them.
 HIDDEN: dict[str, tuple[str, str, str]] = {
     "__complete": ("complete:complete", "[WORD...]", "Print what could come next"),
+    "internal adopt": ("internal:adopt", "CONTAINER", "Connect a container that another tool has started"),
     "internal exited": ("internal:exited", "CONTAINER", "Deal with a container's exit"),
+    "internal prepare": ("internal:prepare", "CONTAINER", "Make what a container needs that another tool starts"),
     "internal repair": ("internal:repair", "", "Repair the networks of the namespace"),
     "internal restart": ("internal:restart", "CONTAINER", "Start a container again because its restart policy says so"),
 }

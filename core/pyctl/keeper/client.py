@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError, UnavailableError
 
-from .wire import KeeperGoneError, connect, exchange, keeper_dir, remember_runtime_dir, run_dir, start
+from .wire import KeeperGoneError, connect, exchange, keeper_dir, launcher, remember_runtime_dir, run_dir, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +19,6 @@ _ERRORS: dict[str, type[PyctlError]] = {
     "invalid_argument": InvalidArgumentError,
     "unavailable": UnavailableError,
 }
-_ENVIRONMENT = (
-    "HOME", "PATH", "LANG", "TMPDIR", "PYTHONPATH", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
-    "NERDCTL_TOML", "PYCTL_TOML", "PYCTL_PLUGINS_OFF", "CNI_PATH", "NETCONFPATH", "DOCKER_CONFIG", "CONTAINERD_SNAPSHOTTER",
-)  # fmt: skip
 
 
 def request(
@@ -147,9 +142,7 @@ def watch(
         "pid": pid,
         "address": address,
         "stdin": stdin,
-        "args": list(args),
-        "python": sys.executable,
-        "env": {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        **launcher(args),
     }
     request(data_store, runtime_dir, "watch", payload, data_root=data_root)
 

@@ -13,7 +13,7 @@ from .wire import BOOT, write_file
 
 MODULES = (
     "__init__", "audience", "children", "connections", "directory", "dns", "dnsforward", "dnslisten", "dnswire",
-    "guard", "jsonlines", "logbin", "logs", "loop", "names", "notes", "ports", "server", "spool", "watches", "wire",
+    "foreign", "guard", "jsonlines", "logbin", "logs", "loop", "names", "notes", "ports", "server", "spool", "watches", "wire",
 )  # fmt: skip
 REVISION = 1  # raise it when an older release must not put its own copy back
 

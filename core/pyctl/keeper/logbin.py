@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import _socket
 
 READY_LIMIT_S = 2.0  # the shim waits for us without a limit of its own, and `run` with it
+_PREPARE_LIMIT_S = 5.0
 _QUICK_FREE = 8
 _OUT, _ERR, _READY, _CONNECTION = 3, 4, 5, 6
 _HOLD = 'read -r line <&6; exec "$0" "$@"'
@@ -101,8 +102,20 @@ def _hand_over(
     if not reply.startswith(b'{"ok": true'):
         sock.close()
         raise OSError(os.fsdecode(reply))
+    if b'"wait": true' in reply and reply.count(b"\n") == 1:
+        _await_word(sock)
     sock.setblocking(True)
     return sock
+
+
+def _await_word(sock: _socket.socket) -> None:
+    """Another tool starts the container, and the keeper prepares what it lacks. If no word comes, the runtime complains."""
+    sock.settimeout(_PREPARE_LIMIT_S)
+    try:
+        while sock.recv(4096)[-1:] not in (b"\n", b""):
+            pass
+    except OSError:
+        return
 
 
 def _say_ready() -> None:

@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 
+from . import foreign
 from . import ports as held_ports
 from .children import Children
 from .connections import Connection
@@ -205,7 +206,26 @@ class Server:
             del self._exited[key]
             if is_again:
                 self.loop.later(0.0, lambda: self._drain(key, log))
-        return {}
+        if is_again or holder < 0 or self.watches.is_running(key):
+            return {}
+        launcher = foreign.launcher(f"{self.data_store}/containers/{namespace}/{container}")
+        return {"wait": True} if self._let_in(key, launcher, container, namespace, connection) else {}
+
+    def _let_in(
+        self, key: str, launcher: Mapping[str, object] | None, container: str, namespace: str, connection: Connection
+    ) -> bool:
+        """Another tool starts a container of ours: prepare what it lacks while the shim waits, then connect it."""
+        if launcher is None:
+            return False
+        record = {**launcher, "container": container, "namespace": namespace}
+        foreign.let_in(
+            lambda verb, done: self.watches.launch(record, [verb, container], done),
+            after=self.watches.job(key),
+            later=self.loop.later,
+            go=connection.promise(),
+            note=lambda text: self.notes.write(f"{key}: {text}"),
+        )
+        return True
 
     def _attach(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         log = self.logs.get(_key(request))

@@ -102,6 +102,11 @@ class Watches:
     def status(self) -> dict[str, str]:
         return {key: watch.state for key, watch in self._watches.items()}
 
+    def is_running(self, key: str) -> bool:
+        """Is the process of this container watched, and has it not ended?"""
+        watch = self._watches.get(key)
+        return watch is not None and watch.state == "running"
+
     def running(self) -> bool:
         """Is there a container whose process has not ended?"""
         return any(watch.state == "running" for watch in self._watches.values())
@@ -124,6 +129,10 @@ class Watches:
             self._spawn(record, ["repair"], ended)
         if not records:
             self._loop.later(0.0, done)
+
+    def launch(self, record: Mapping[str, object], words: list[str], done: Callable[[int, bytes], None]) -> None:
+        """Have ``pyctl internal`` deal with a container nobody asked us to watch; ``record`` is as in a watch."""
+        self._spawn(record, words, done)
 
     def __len__(self) -> int:
         return len(self._watches)

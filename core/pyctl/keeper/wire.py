@@ -12,7 +12,8 @@ ping           -> ``pid``, ``build``
 status         -> ``pid``, ``build``, ``logs``, ``watches``, ``ports``, ``names``, ``children``
 stop           the keeper ends; holders of log pipes start a new one at once
 log_pipes      descriptors: stdout, stderr (read ends). ``terminal`` (stderr never ends), ``again`` (the same task
-               as before), ``holder`` (the sender waits on this connection and is ended when the log is complete)
+               as before), ``holder`` (the sender waits on this connection and is ended when the log is complete).
+               -> ``wait`` true if another tool starts the container: a second reply follows when it may go on
 attach         descriptors: stdout, stderr (write ends); they get a copy of what is logged from now on, until its end
 watch          ``pid``, ``python``; optional ``args`` (global flags of the process to start), ``env``, ``stdin``
                (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an
@@ -40,9 +41,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAGIC = "_NERDCTL_INTERNAL_LOGGING"
+LAUNCHER = "pyctl-launcher.json"  # in a container's state directory
 _DEFAULT_RUNTIME_DIR = "/run/pyctl"
 _LINE_LIMIT = 1 << 20
 BOOT = "import sys; sys.path.insert(0, sys.argv[2]); from pyctl_keeper.{module} import main; main(sys.argv[3:])"
+
+
+_ENVIRONMENT = (
+    "HOME", "PATH", "LANG", "TMPDIR", "PYTHONPATH", "XDG_RUNTIME_DIR", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
+    "NERDCTL_TOML", "PYCTL_TOML", "PYCTL_PLUGINS_OFF", "CNI_PATH", "NETCONFPATH", "DOCKER_CONFIG", "CONTAINERD_SNAPSHOTTER",
+)  # fmt: skip
+
+
+def launcher(args: Sequence[str]) -> dict[str, object]:
+    """How the keeper starts a pyctl like this one. ``args`` are its global flags but ``--namespace``."""
+    env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return {"python": sys.executable, "args": list(args), "env": env}
 
 
 class KeeperGoneError(OSError):

@@ -151,6 +151,7 @@ def write_files(session: Session, draft: Draft) -> None:
     import json
 
     from pyctl.ops.inspect_request import save_request
+    from pyctl.ops.watching import save_launcher
     from pyctl.state.hosts import HostsStore
     from pyctl.state.locks import write_atomic
 
@@ -174,6 +175,7 @@ def write_files(session: Session, draft: Draft) -> None:
         if draft.log_options:
             config["opts"] = dict(draft.log_options)
         write_atomic(f"{state}/log-config.json", json.dumps(config), durable=False)
+    save_launcher(session, facts.container_id)
     save_request(state, draft.options, image_id=draft.image.config_digest, image_config=draft.image.config)
 
 

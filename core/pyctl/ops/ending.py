@@ -229,6 +229,7 @@ def exited(session: Session, container_id: str) -> float | None:
     Raises:
         BaseExceptionGroup: what could not be released; the keeper tries again.
     """
+    from pyctl.ops.hooked import take_over_policy
     from pyctl.ops.policies import restart_delay
     from pyctl.ops.reconciling import pending
 
@@ -246,7 +247,7 @@ def exited(session: Session, container_id: str) -> float | None:
             errors = undo_creation(session, container, with_volumes=True)
     if errors:
         raise BaseExceptionGroup(f"could not clean up after container {container_id}", errors)
-    return None if is_auto_removed else restart_delay(session, container)
+    return None if is_auto_removed else restart_delay(session, take_over_policy(session, container))
 
 
 def remove_if_temporary(session: Session, container: Container) -> None:

@@ -14,6 +14,7 @@ from pyctl_hookspecs.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from typing import Any
 
     from pyctl.containerd.records import Container
@@ -91,7 +92,7 @@ def create(session: Session, options: ContainerOptions, progress: Progress | Non
     draft, _ = draft_container(session, options, image)
     with leased(session) as host:
         steps = create_steps(session, draft, host)
-        _carry_out(session, draft.facts.container_id, "create", create=steps)
+        carry_out(session, draft.facts.container_id, "create", create=steps)
     return RunResult(container_id=draft.facts.container_id)
 
 
@@ -137,10 +138,11 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
             pid_file=options.pidfile,
         )  # fmt: skip
         creating = create_steps(session, draft, host)
-        _carry_out(session, facts.container_id, "run", create=creating, start=starting, foreground=foreground)
+        carry_out(session, facts.container_id, "run", create=creating, start=starting, foreground=foreground)
     if foreground is None:
         return RunResult(container_id=facts.container_id, detached=True)
-    return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
+    with _guarded_rules(session, is_needed=not is_watched and not facts.network_kind):
+        return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
 
 
 def start(session: Session, container: Container, attachment: Attachment | None = None) -> RunResult:
@@ -183,7 +185,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
     )  # fmt: skip
     try:
         with _plain_failures():
-            _carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
+            carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
     except StartedElsewhereError:
         if foreground is not None:
             raise
@@ -233,6 +235,17 @@ def _is_watched(options: ContainerOptions) -> bool:
     return options.detach or options.restart not in ("", "no")
 
 
+def _guarded_rules(session: Session, *, is_needed: bool) -> AbstractContextManager[object]:
+    """Flushed rules come back: the keeper sees to that only for containers that it watches."""
+    if is_needed:
+        from pyctl.ops.guarding import RulesGuard
+
+        return RulesGuard(session)
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
 def _nothing() -> None:
     """A dry run opens nothing."""
 
@@ -241,7 +254,7 @@ def _new_rootfs(results: Any) -> Any:
     return results["container"].mounts
 
 
-def _carry_out(
+def carry_out(
     session: Session,
     container_id: str,
     operation: str,

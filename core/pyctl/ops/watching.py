@@ -63,7 +63,7 @@ def watch_exit(session: Session, container_id: str) -> None:
     """
     from pyctl.keeper import client as keeper
 
-    paths, settings = session.paths, session.settings
+    paths = session.paths
     status = session.client.tasks.get(container_id)
     keeper.watch(
         paths.data_store,
@@ -74,11 +74,27 @@ def watch_exit(session: Session, container_id: str) -> None:
         pid=status.pid,
         stdin=status.stdin,
         address=session.address,
-        args=[
-            f"--address={session.address}",
-            f"--data-root={settings.data_root}",
-            f"--cni-netconfpath={settings.cni_netconfpath}",
-            f"--cni-path={':'.join(settings.cni_paths)}",
-            *([f"--bridge-ip={settings.bridge_ip}"] if settings.bridge_ip else []),
-        ],
+        args=_global_flags(session),
     )
+
+
+def save_launcher(session: Session, container_id: str) -> None:
+    """Leave in the state directory how the keeper starts this pyctl, for when another tool starts the container."""
+    import json
+
+    from pyctl.keeper.wire import LAUNCHER, launcher
+    from pyctl.state.locks import write_atomic
+
+    content = json.dumps({"address": session.address, **launcher(_global_flags(session))}, separators=(",", ":"))
+    write_atomic(f"{session.paths.state_dir(container_id)}/{LAUNCHER}", content, durable=False)
+
+
+def _global_flags(session: Session) -> list[str]:
+    settings = session.settings
+    return [
+        f"--address={session.address}",
+        f"--data-root={settings.data_root}",
+        f"--cni-netconfpath={settings.cni_netconfpath}",
+        f"--cni-path={':'.join(settings.cni_paths)}",
+        *([f"--bridge-ip={settings.bridge_ip}"] if settings.bridge_ip else []),
+    ]

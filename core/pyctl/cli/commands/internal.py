@@ -1,4 +1,4 @@
-"""``pyctl internal exited|repair|restart``: what the keeper has done for it, by a process that may load containerd's client."""
+"""``pyctl internal ...``: what the keeper has done for it, by a process that may load containerd's client."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ def exited(settings: Settings, container: str) -> None:
         delay_s = ops.exited(session, container)
         after_removal(session, container)
     echo(json.dumps({} if delay_s is None else {"restart_in_s": delay_s}))
+
+
+def prepare(settings: Settings, container: str) -> None:
+    """Another tool starts a container: make what its specification expects on this machine."""
+    from pyctl.ops import adopting as ops
+
+    with session_for(settings) as session:
+        ops.prepare(session, container)
+
+
+def adopt(settings: Settings, container: str) -> None:
+    """Another tool has started a container: connect it, and have its exit watched."""
+    from pyctl.ops import adopting as ops
+
+    with session_for(settings) as session:
+        ops.adopt(session, container)
 
 
 def restart(settings: Settings, container: str) -> None:

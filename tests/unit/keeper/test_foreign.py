@@ -1,0 +1,66 @@
+"""Starts by a tool that knows nothing of us: who is let in, and in which order."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pyctl.keeper import foreign
+from pyctl.keeper.children import Job
+from pyctl.keeper.wire import LAUNCHER
+
+
+def test_a_container_we_did_not_make_is_left_alone(tmp_path: Path) -> None:
+    assert foreign.launcher(str(tmp_path)) is None
+
+
+def test_a_start_of_ours_holds_its_journal(tmp_path: Path) -> None:
+    (tmp_path / LAUNCHER).write_text(json.dumps({"python": "/p"}))
+    assert foreign.launcher(str(tmp_path)) == {"python": "/p"}
+    with open(tmp_path / "pyctl-start.journal", "w") as journal:
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        assert foreign.launcher(str(tmp_path)) is None
+    assert foreign.launcher(str(tmp_path)) == {"python": "/p"}  # what its last run used may still be there
+
+
+class Doorkeeper:
+    """Notes what happens; the processes end when the test says so."""
+
+    def __init__(self, after: Job | None = None) -> None:
+        self.events: list[str] = []
+        self.ends: list[Callable[[int, bytes], None]] = []
+        self.timers: list[Callable[[], None]] = []
+        foreign.let_in(self._launch, after=after, later=self._later, go=lambda: self.events.append("go"), note=self.events.append)
+
+    def _launch(self, verb: str, done: Callable[[int, bytes], None]) -> None:
+        self.events.append(verb)
+        self.ends.append(done)
+
+    def _later(self, delay_s: float, call: Callable[[], None]) -> Any:
+        self.timers.append(call)
+
+
+def test_the_shim_goes_on_once_all_is_prepared() -> None:
+    door = Doorkeeper()
+    assert door.events == ["prepare"]
+    door.ends.pop()(0, b"")
+    assert door.events == ["prepare", "go", "adopt"]
+
+
+def test_a_failed_preparation_is_noted_and_the_runtime_says_what_is_missing() -> None:
+    door = Doorkeeper()
+    door.ends.pop()(1, b"no such device\n")
+    assert door.events == ["prepare", "`internal prepare` failed, exit code 1: no such device", "go", "adopt"]
+
+
+def test_who_deals_with_the_last_exit_comes_first_but_not_for_ever() -> None:
+    job = Job([], {}, lambda code, output: None)
+    door = Doorkeeper(after=job)
+    assert door.events == []
+    door.timers.pop()()
+    for call in job.on_end:
+        call()
+    assert door.events == ["prepare"]
