@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyctl.lifecycle.batch import in_batch
 from pyctl.ops.lookup import container_name, find_container
-from pyctl_hookspecs.errors import ConflictError, NotFoundError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,15 +174,20 @@ def _end_process(session: Session, container_id: str, number: int, limit_s: int,
 def wait_one(session: Session, container: Container) -> int:
     """The exit code of the container's last or current run."""
     from pyctl.ops.ending import state_of
+    from pyctl.ops.tasks import find_task
 
     waiting = session.client.tasks.wait(container.container_id)
     try:
         return waiting.result().code
     except NotFoundError:
-        ended = state_of(session, container.container_id).exit()
-        return ended.exit_code if ended else 0  # never started: as Docker
+        pass
+    except PyctlError:  # the keeper deleted the task, and the shim hung up before it answered: that has no status code
+        if find_task(session.client, container.container_id) is not None:
+            raise
     finally:
         waiting.cancel()
+    ended = state_of(session, container.container_id).exit()
+    return ended.exit_code if ended else 0  # never started: as Docker
 
 
 def mark_stopped(session: Session, container: Container, *, is_stopped: bool) -> None:

@@ -1,0 +1,53 @@
+"""``wait`` while somebody else deletes the task: the exit code is on disk by then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pyctl.containerd.records import Container, TaskStatus
+from pyctl.ops.containers import wait_one
+from pyctl.ops.ending import state_of
+from pyctl.state.containers import ExitRecord
+from pyctl.state.paths import StatePaths
+from pyctl_hookspecs import NotFoundError, PyctlError
+
+
+class Tasks:
+    """One task whose shim hangs up on whoever waits for it; ``is_there`` says whether the task is."""
+
+    is_there = False
+
+    def wait(self, _container_id: str) -> Any:
+        def hang_up() -> None:
+            raise PyctlError("ttrpc: closed")
+
+        return SimpleNamespace(result=hang_up, cancel=lambda: None)
+
+    def get(self, container_id: str) -> TaskStatus:
+        if not self.is_there:
+            raise NotFoundError("task", container_id)
+        return TaskStatus(container_id=container_id, pid=1, status="running")
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Any:
+    paths = StatePaths(data_root=str(tmp_path), data_store=f"{tmp_path}/store", namespace="n", runtime_dir=f"{tmp_path}/run")
+    session: Any = SimpleNamespace(paths=paths, client=SimpleNamespace(tasks=Tasks()))
+    state = state_of(session, "c1")
+    state.make()
+    state.save_exit(ExitRecord(exit_code=7, exited_at="2026-01-01T00:00:00Z"))
+    return session
+
+
+def test_the_code_of_a_task_that_was_deleted_meanwhile_is_the_recorded_one(session: Any) -> None:
+    assert wait_one(session, Container(container_id="c1")) == 7
+
+
+def test_a_shim_that_hangs_up_while_the_task_is_there_is_an_error(session: Any) -> None:
+    session.client.tasks.is_there = True
+    with pytest.raises(PyctlError, match="ttrpc"):
+        wait_one(session, Container(container_id="c1"))
