@@ -30,7 +30,7 @@ class Tasks:
     def get(self, container_id: str) -> TaskStatus:
         if not self.is_there:
             raise NotFoundError("task", container_id)
-        return TaskStatus(container_id=container_id, pid=1, status="running")
+        return TaskStatus(container_id=container_id, exec_id="", pid=1, status="running")
 
 
 @pytest.fixture
