@@ -83,6 +83,16 @@ def test_the_keeper_puts_flushed_rules_back(pyctl: Any, web: str, name: str) -> 
     assert is_served(web)
 
 
+def test_the_rules_of_a_foreground_container_come_back_too(pyctl: Any, busybox: str, name: str) -> None:
+    run = pyctl.popen("run", "--rm", "--name", name, "-p", "127.0.0.1:0:80", busybox, "sleep", "1000", stderr=subprocess.PIPE)
+    with run:
+        while not (address := pyctl("port", name, "80/tcp", ok=False).out):
+            assert run.poll() is None, run.stderr.read()
+        assert _comes_back("nft flush ruleset", "masquerade", f". {address.rpartition(':')[2]} comment")
+        pyctl("stop", "-t", "0", name)
+        assert run.wait(20) == 137
+
+
 def test_the_keeper_lets_bridges_pass_again_after_a_firewall_was_flushed(pyctl: Any, busybox: str, name: str) -> None:
     sh("iptables-nft -P FORWARD DROP")
     pyctl("run", "-d", "--name", name, busybox, "sleep", "1000")

@@ -86,7 +86,7 @@ class Guard:
             self._close()
             return
         self._loop.watch(self._events.fileno(), self._read)
-        self._timer = self._loop.later(LOOK_S, self._tick)
+        self._timer = self._loop.later(_DEBOUNCE_S, self._tick)  # soon: nobody listened until now
 
     def _end(self) -> None:
         if self._events:
