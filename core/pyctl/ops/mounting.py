@@ -44,9 +44,22 @@ def mounted(mounts: Sequence[OciMount], directory: str) -> Iterator[str]:
         os.rmdir(directory)
 
 
+def read_only(options: Sequence[str]) -> list[str]:
+    """An overlay's options for a mount that only reads.
+
+    The layer that is written to becomes the topmost of those below: two mounts that share a work directory, as the
+    volumes of one container would, disturb each other while the kernel clears it.
+    """
+    named = dict(option.partition("=")[::2] for option in options)
+    if "upperdir" not in named:
+        return list(options)
+    kept = [option for option in options if option.partition("=")[0] not in ("upperdir", "workdir", "lowerdir")]
+    return [*kept, f"lowerdir={named['upperdir']}:{named['lowerdir']}"]
+
+
 def _mount(libc: Any, mount: OciMount, directory: str) -> None:
     flags, data = 0, []
-    for option in mount.options:
+    for option in read_only(mount.options) if mount.type == "overlay" else mount.options:
         if option in _FLAGS:
             flags |= _FLAGS[option]
         elif option not in ("rw", "rprivate"):
