@@ -177,6 +177,14 @@ def test_a_network_repaired_alone_does_not_harm_the_others(world: World, both: s
     assert seen_from(two.dial(), FAR, 99, world.far.listen(99)) == HOST
 
 
+def test_networks_side_by_side_are_in_order(world: World) -> None:
+    """As ``network create`` chooses them: each subnet begins where the one before it ends."""
+    boxes = [world.box(n, conflist=world.network(f"n{n}", f"10.4.{n}.1/24", f"fd74:0:0:{n}::1/64")) for n in (1, 2, 3)]
+    assert world.repair(*boxes) == ()
+    sh("nft delete element inet pyctl masq4 '{ 10.4.1.0/24 }'")
+    assert world.repair(*boxes) == ("wrote the rules of network n1 again",)
+
+
 def test_what_was_forgotten_with_the_runtime_directory_is_known_again(world: World, both: str) -> None:
     one, two = world.box(1, web(host_ip=""), conflist=both), world.box(2, web(8081))
     shutil.rmtree(f"{world.directory}/run/ports")

@@ -119,6 +119,15 @@ def add(lines: list[str]) -> str:
     return "".join(f"add element inet pyctl {line}\n" for line in lines)
 
 
+def ask_for(config: BridgeConfig, lines: list[str]) -> str:
+    """A script that fails when one of a network's elements is missing."""
+    asked = [f'bridges {{ "{config.bridge}" }}']
+    for line in lines[1:]:
+        # By one address: a subnet that ends where another begins is not always found as a whole.
+        asked.append(line.partition("/")[0] + " }" if line.startswith("masq") else line)
+    return "".join(f"get element inet pyctl {line}\n" for line in asked)
+
+
 def delete(lines: list[str]) -> str:
     """A script that deletes elements, whether they are there or not."""
     return "".join(f"add element inet pyctl {line}\ndelete element inet pyctl {line}\n" for line in lines)

@@ -97,10 +97,9 @@ class Table:
                 self._rebuild(config)
                 return True
             lines = _layout.elements(config)
-            present = [f'bridges {{ "{config.bridge}" }}', *lines[1:]]
             if not _records.exists(self._bridges, config.bridge):
                 _records.write(self._bridges, config.bridge, lines)
-            if not run_nft("".join(f"get element inet pyctl {line}\n" for line in present)):
+            if not run_nft(_layout.ask_for(config, lines)):
                 return False
             _run(_layout.add(lines), config.bridge)
             return True
