@@ -104,7 +104,8 @@ def parse_volume_flag(text: str, container_id: str) -> MountRequest:
     argument = f"-v {text}"
     words = tuple(parts[2].split(",")) if len(parts) == 3 else ()
     if len(parts) == 1:
-        return _anonymous(argument, _target(parts[0], text, "volume"), container_id)
+        # Without a source a relative target counts from the root, as in Docker.
+        return _anonymous(argument, _target("/" + text, text, "volume"), container_id)
     source, raw_target = parts[0], parts[1]
     if len(parts) == 2 and _are_modes((raw_target,)):
         refuse(f"invalid volume specification: '{text}'")

@@ -34,8 +34,10 @@ def test_a_name_is_a_volume() -> None:
     assert not mount.copy_up and mount.options == ("Z",)
 
 
-def test_a_target_alone_is_a_volume_with_a_name_of_64_hex_digits() -> None:
-    (mount,) = parse(volume=("/srv",))
+@pytest.mark.parametrize("text", ["/srv", "//srv/", "srv", "./srv"])
+def test_a_target_alone_is_a_volume_with_a_name_of_64_hex_digits(text: str) -> None:
+    (mount,) = parse(volume=(text,))
+    assert mount.target == "/srv"
     assert mount.is_anonymous and mount.type == "volume"
     assert len(mount.volume_name) == 64 and int(mount.volume_name, 16) >= 0
 
