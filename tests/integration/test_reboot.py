@@ -75,10 +75,10 @@ class Machine:
 def machine(request: pytest.FixtureRequest, workshop: str, registry: images.Registry, busybox_ref: str) -> Iterator[Machine]:
     import sys
 
-    home = f"{workshop}/home"
+    home = f"{workshop}/boot"
     os.makedirs(home, exist_ok=True)
-    with open(f"{home}/pyctl.toml", "w"):
-        pass
+    with open(f"{home}/pyctl.toml", "w") as config:
+        config.write('[network]\ndns = "resolver"\n')
     executable = os.path.join(os.path.dirname(sys.executable), "pyctl")
     machine = Machine(request.param, f"{workshop}/b{request.param}", home, executable, busybox_ref)
     yield machine
@@ -108,6 +108,7 @@ def test_a_boot_brings_back_what_its_policies_say(machine: Machine) -> None:
     assert machine.pyctl("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "plain").out == "exited 255"
     assert _address_of(machine, "up") == address and is_served(address)
     assert machine.pyctl("exec", "peer", "nc", "-w", "5", "up", "80", timeout_s=10).out == "served"
+    assert "Name:\tup.mine\n" in machine.pyctl("exec", "peer", "nslookup", "up.mine").stdout  # by the keeper's resolver
     assert machine.pyctl("network", "repair").out == "" == machine.pyctl("system", "restore").out
     machine.pyctl("rm", "-f", "up", "peer")
     machine.pyctl("network", "rm", "mine")

@@ -55,10 +55,12 @@ def wants_restart(policy: Policy, exit_code: int, restart_count: int, *, explici
 
 
 def wants_boot(policy: Policy, exit_code: int, restart_count: int, *, explicitly_stopped: bool) -> bool:
-    """Docker's decision for a container that does not run when the daemon starts: ``always`` forgets a ``stop``."""
-    if policy.name == "always":
-        return True
-    return wants_restart(policy, exit_code, restart_count, explicitly_stopped=explicitly_stopped)
+    """Docker's decision for a container that does not run when the daemon starts: only ``unless-stopped`` remembers a ``stop``.
+
+    ``on-failure`` looks at the exit code alone; that of a run which the machine's end broke off is 255.
+    """
+    is_remembered = policy.name == "unless-stopped" and explicitly_stopped
+    return wants_restart(policy, exit_code, restart_count, explicitly_stopped=is_remembered)
 
 
 def restart_delay(session: Session, container: Container) -> float | None:

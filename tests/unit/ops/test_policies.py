@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyctl.ops.policies import Policy, parse_policy, seconds, wants_restart
+from pyctl.ops.policies import Policy, parse_policy, seconds, wants_boot, wants_restart
 from pyctl.ops.signals import parse_signal
 from pyctl.ops.tasks import exit_code_for
 from pyctl_hookspecs.errors import InvalidArgumentError
@@ -38,6 +38,25 @@ def test_malformed_policies_are_refused(text: str) -> None:
 )
 def test_the_decision_is_dockers(policy: str, exit_code: int, count: int, stopped: bool, expected: bool) -> None:
     assert wants_restart(parse_policy(policy), exit_code, count, explicitly_stopped=stopped) is expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "exit_code", "count", "stopped", "expected"),
+    [
+        ("no", 255, 0, False, False),
+        ("always", 0, 0, True, True),
+        ("unless-stopped", 255, 0, False, True),
+        ("unless-stopped", 255, 0, True, False),
+        ("on-failure", 255, 0, False, True),  # it ran when the machine went down
+        ("on-failure", 137, 0, True, True),
+        ("on-failure", 0, 0, True, False),
+        ("on-failure:1", 1, 1, False, False),
+    ],
+)
+def test_a_boot_brings_back_what_docker_s_daemon_would(
+    policy: str, exit_code: int, count: int, stopped: bool, expected: bool
+) -> None:
+    assert wants_boot(parse_policy(policy), exit_code, count, explicitly_stopped=stopped) is expected
 
 
 def test_times_become_seconds() -> None:
