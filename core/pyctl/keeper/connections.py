@@ -30,7 +30,7 @@ class Connection:
         self._loop, self._sock, self._answer, self._closed = loop, sock, answer, closed
         self._buffer = b""
         self._fds: list[int] = []
-        self._is_closed = False
+        self.is_closed = False
         sock.setblocking(False)
         loop.watch(sock.fileno(), self._read)
 
@@ -54,7 +54,7 @@ class Connection:
             self._close_fds()
             if reply is not None:
                 self._send(reply)
-            if self._is_closed:
+            if self.is_closed:
                 return
 
     def _send(self, reply: Reply) -> None:
@@ -71,7 +71,7 @@ class Connection:
 
         def answer(reply: Reply | None = None) -> None:
             nonlocal is_open
-            if is_open and not self._is_closed:
+            if is_open and not self.is_closed:
                 self._send(reply or {"ok": True})
             is_open = False
 
@@ -83,9 +83,9 @@ class Connection:
         self._fds.clear()
 
     def close(self) -> None:
-        if self._is_closed:
+        if self.is_closed:
             return
-        self._is_closed = True
+        self.is_closed = True
         self._loop.forget(self._sock.fileno())
         self._close_fds()
         self._sock.close()

@@ -29,12 +29,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .children import Job
     from .dns import Resolvers
 
     Reply = dict[str, object]
 
 IDLE_S = 5.0
-_PATIENCE_S = 5.0  # the longest an ``unwatch`` waits
+_PATIENCE_S = 5.0  # the longest an ``unwatch`` or ``hold_ports`` waits
 _NO_FDS: list[int] = []
 
 
@@ -274,12 +275,57 @@ class Server:
         self.loop.later(_PATIENCE_S, answer)
         return None
 
-    def _hold_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+    def _hold_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply | None:
         key = _key(request)
         wanted = held_ports.parse(request["ports"], json.loads)
+        try:
+            return {"ports": self._hold(key, wanted)}
+        except held_ports.PortError as error:
+            job = self._letting_go(key, wanted) if error.code == "conflict" else None
+            if job is None:
+                raise
+            self._hold_after(job, key, wanted, connection, {"error": str(error), "code": error.code})
+            return None
+
+    def _hold(self, key: str, wanted: list[held_ports.Port]) -> list[held_ports.Port]:
         held = self.ports.hold(key, wanted)
         write_file(f"{self._ports_dir}/{key}.json", json.dumps({"wanted": wanted, "held": held}).encode())
-        return {"ports": held}
+        return held
+
+    def _letting_go(self, key: str, wanted: list[held_ports.Port]) -> Job | None:
+        """The process that is about to release one of these ports, because the container that has it came to its end."""
+        for other in self.ports.containers():
+            if other != key and {port[1:] for port in self.ports.of(other)} & {port[1:] for port in wanted}:
+                job = self.watches.ending(other)
+                if job:
+                    return job
+        return None
+
+    def _hold_after(
+        self, job: Job, key: str, wanted: list[held_ports.Port], connection: Connection, refusal: dict[str, object]
+    ) -> None:
+        """Hold the ports once ``job`` has ended, for a client that is still there and has not been refused meanwhile."""
+        answer = connection.promise()
+        until = time.monotonic() + _PATIENCE_S
+        timer = self.loop.later(_PATIENCE_S, lambda: answer(refusal))
+
+        def again() -> None:
+            if connection.is_closed or time.monotonic() >= until:
+                return
+            try:
+                reply: dict[str, object] = {"ok": True, "ports": self._hold(key, wanted)}
+            except held_ports.PortError as error:
+                following = self._letting_go(key, wanted)
+                if following:
+                    following.on_end.append(again)
+                    return
+                reply = {"error": str(error), "code": error.code}
+            except OSError as error:
+                reply = {"error": f"hold_ports: {error}", "code": "unavailable"}
+            timer.cancel()
+            answer(reply)
+
+        job.on_end.append(again)
 
     def _release_ports(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         key = _key(request)

@@ -99,6 +99,13 @@ class Watches:
         watch = self._watches.get(key)
         return watch.job if watch and watch.job and not watch.job.is_over else None
 
+    def ending(self, key: str) -> Job | None:
+        """As ``job``, for one whose process has ended in this moment too."""
+        watch = self._watches.get(key)
+        if watch:
+            watch.look()
+        return self.job(key)
+
     def status(self) -> dict[str, str]:
         return {key: watch.state for key, watch in self._watches.items()}
 
@@ -204,7 +211,7 @@ class _Watch:
             else:
                 if birth(self.pid) == self.record.get("birth"):
                     self._hold_stdin()
-                    self.owner.wait_for(self._pidfd, self._readable)
+                    self.owner.wait_for(self._pidfd, self.look)
                     return
         self._timer = self.owner.later(0.0, self._handle_exit)
 
@@ -220,8 +227,9 @@ class _Watch:
         except OSError as error:
             self.owner.note(f"{self.key}: cannot hold {path}: {error}")
 
-    def _readable(self) -> None:
-        if select_readable(self._pidfd):
+    def look(self) -> None:
+        """Has it ended?"""
+        if self._pidfd >= 0 and select_readable(self._pidfd):
             self._handle_exit()
 
     def _handle_exit(self) -> None:

@@ -21,7 +21,8 @@ watch          ``pid``, ``python``; optional ``args`` (global flags of the proce
 unwatch        forgets the watch and any restart that was waiting. If a process is dealing with the container at this
                moment, the reply comes when it has ended (at most 5 s later), so what is seen then is final; from that
                process itself this changes nothing
-hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing
+hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing. A
+               port of a container that has just ended is waited for (at most 5 s)
 release_ports  closes them
 serve_names    ``gateways``: answer this container's questions on port 53 of these addresses; optional ``upstreams`` to
                pass others on to (else the host's), ``forward`` false for none -> ``served``, ``failed`` {address: why}

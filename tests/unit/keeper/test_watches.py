@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pyctl.keeper import client
+from pyctl.keeper import client, wire
 
 if TYPE_CHECKING:
     from tests.unit.keeper.conftest import Keeper
@@ -143,6 +145,45 @@ def test_unwatching_cancels_a_restart_that_waits(keeper: Keeper, init: Init, pro
     keeper("unwatch")
     assert keeper.status()["watches"] == {}
     assert not list(Path(keeper.data_store, "keeper", "watch").iterdir())
+
+
+def ask_for_port(keeper: Keeper, container: str, port: object) -> socket.socket:
+    """Ask without waiting for the answer; the keeper has seen the question when this returns."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(30)
+    connection.connect(f"{wire.run_dir(keeper.data_store, keeper.runtime_dir)}/keeper.sock")
+    asked = {"command": "hold_ports", "namespace": "ns", "container": container, "ports": [port]}
+    connection.sendall(json.dumps(asked).encode() + b"\n")
+    for _ in range(2):
+        keeper("ping")
+    return connection
+
+
+def test_a_port_of_a_container_that_has_just_ended_is_waited_for(keeper: Keeper, init: Init, program: Program) -> None:
+    """``wait`` or another tool's ``rm`` returns before our process has released what the container used."""
+    (port,) = keeper("hold_ports", ports=[["127.0.77.9", 0, "tcp"]])["ports"]
+    watch(keeper, init, program)
+    init.end()
+    with ask_for_port(keeper, "c2", port) as patient:
+        with ask_for_port(keeper, "c3", port):
+            pass  # it went away: nothing is held for it later
+        keeper("release_ports")  # by the process that deals with the exit, before it ends
+        assert keeper.status()["ports"] == {}
+        program.next_call()
+        assert json.loads(patient.recv(4096)) == {"ok": True, "ports": [port]}
+    assert keeper.status()["ports"] == {"ns-c2": [port]}
+    wait_until_unwatched(keeper)
+    keeper("release_ports", container="c2")
+
+
+def test_a_port_that_is_not_released_after_all_is_refused(keeper: Keeper, init: Init, program: Program) -> None:
+    (port,) = keeper("hold_ports", ports=[["127.0.77.9", 0, "tcp"]])["ports"]
+    watch(keeper, init, program)
+    init.end()
+    with ask_for_port(keeper, "c2", port) as patient:
+        program.next_call()
+        assert json.loads(patient.recv(4096))["code"] == "conflict"
+    keeper("release_ports")
 
 
 def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: Init, program: Program) -> None:
