@@ -15,7 +15,7 @@ def log_uri(data_root: str, data_store: str, *, runtime_dir: str = "/run/pyctl")
     ``python3`` is on the machine.
     """
     from .install import install
-    from .wire import encode_query, remember_runtime_dir
+    from .wire import encode_path, remember_runtime_dir
 
     program, is_new = install(data_root)
     remember_runtime_dir(data_store, runtime_dir)
@@ -23,4 +23,4 @@ def log_uri(data_root: str, data_store: str, *, runtime_dir: str = "/run/pyctl")
         from .client import renew  # after an upgrade, and the first time
 
         renew(data_store, runtime_dir, data_root=data_root)
-    return f"binary://{program}?_NERDCTL_INTERNAL_LOGGING={encode_query(data_store)}"
+    return f"binary://{encode_path(program)}?_NERDCTL_INTERNAL_LOGGING={encode_path(data_store)}"

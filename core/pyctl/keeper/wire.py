@@ -14,6 +14,7 @@ stop           the keeper ends; holders of log pipes start a new one at once
 log_pipes      descriptors: stdout, stderr (read ends). ``terminal`` (stderr never ends), ``again`` (the same task
                as before), ``holder`` (the sender waits on this connection and is ended when the log is complete).
                -> ``wait`` true if another tool starts the container: a second reply follows when it may go on
+is_let_in      -> ``is_let_in``: does another tool start this container at the moment?
 attach         descriptors: stdout, stderr (write ends); they get a copy of what is logged from now on, until its end
 watch          ``pid``, ``python``; optional ``args`` (global flags of the process to start), ``env``, ``stdin``
                (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an
@@ -108,8 +109,8 @@ def write_file(path: str, content: bytes, mode: int = 0o600) -> None:
     os.rename(temporary, path)
 
 
-def encode_query(text: str) -> str:
-    """Percent-encode a path for a URI's query."""
+def encode_path(text: str) -> str:
+    """Percent-encode a path for a URI: what has a meaning there may stand in the name of a directory."""
     safe = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/"
     return "".join(chr(byte) if byte in safe else f"%{byte:02X}" for byte in os.fsencode(text))
 

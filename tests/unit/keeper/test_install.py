@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from pyctl.keeper import install, log_uri, wire
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 
 def test_the_uri_names_an_executable_outside_this_environment(tmp_path: Path) -> None:
-    uri = log_uri(f"{tmp_path}/ro ot", f"{tmp_path}/ro ot/ab%cd")
-    program, _, query = uri.removeprefix("binary://").partition("?")
-    assert query == f"{wire.MAGIC}={tmp_path}/ro%20ot/ab%25cd"
+    uri = urlsplit(log_uri(f"{tmp_path}/ro #?ot", f"{tmp_path}/ro #?ot/ab%cd"))
+    program = unquote(uri.path)
+    assert (uri.scheme, uri.netloc, uri.fragment, program) == ("binary", "", "", f"{tmp_path}/ro #?ot/bin/pyctl-log")
+    assert uri.query == f"{wire.MAGIC}={tmp_path}/ro%20%23%3Fot/ab%25cd"
     assert os.access(program, os.X_OK)
     assert sys.prefix not in Path(program).read_text() or sys.prefix == sys.base_prefix
 
