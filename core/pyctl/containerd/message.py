@@ -139,29 +139,28 @@ def _decode(cls: type[Message], data: bytes) -> Any:
         field = fields.get(tag)
         if field is None:
             continue
-        if field[1] == TEXT_MAP:  # most of what a list of containers is made of: without a call
+        name, kind, inner = field
+        if kind == TEXT:  # these three are most of what a list of containers is made of: without a call
+            values[name] = raw.decode()
+        elif kind == BYTES:
+            values[name] = raw
+        elif kind == TEXT_MAP:
             middle = raw[1] + 2 if size > 2 and raw[0] == _KEY and raw[1] < 128 else size
             if middle + 2 <= size and raw[middle] == _VALUE and raw[middle + 1] < 128 and middle + 2 + raw[middle + 1] == size:
-                pairs = values.get(field[0])
+                pairs = values.get(name)
                 if pairs is None:
-                    pairs = values[field[0]] = {}
+                    pairs = values[name] = {}
                 pairs[raw[2:middle].decode()] = raw[middle + 2 :].decode()
-                continue
-        _store(values, field, raw)
+            else:
+                key, value = _entry(raw)
+                values.setdefault(name, {})[key.decode()] = value.decode()
+        else:
+            _store(values, name, kind, inner, raw)
     return message
 
 
-def _store(values: dict[str, Any], field: tuple[str, int, Any], raw: Any) -> None:
-    name, kind, inner = field
-    if kind == TEXT:
-        values[name] = raw.decode()
-    elif kind == TEXT_MAP:
-        key, value = _entry(raw)
-        try:
-            values[name][key.decode()] = value.decode()
-        except KeyError:
-            values[name] = {key.decode(): value.decode()}
-    elif kind in (BYTES, UNSIGNED):
+def _store(values: dict[str, Any], name: str, kind: int, inner: Any, raw: Any) -> None:
+    if kind == UNSIGNED:
         values[name] = raw
     elif kind == MESSAGE:
         known = values.get(name)  # a message that comes in parts is merged
