@@ -123,7 +123,7 @@ class Foreground:
         import signal
 
         self._is_proxy = wanted.sig_proxy and not wanted.tty
-        numbers = forwardable() if self._is_proxy else [signal.SIGTERM, signal.SIGHUP]
+        numbers = forwardable() if self._is_proxy else [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         self._signals = SignalPipe([*numbers, *([signal.SIGWINCH] if wanted.tty else [])])
         self._pump.watch_signals(self._signals)
         try:
