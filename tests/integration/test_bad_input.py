@@ -186,9 +186,13 @@ def test_create_has_docker_s_exit_codes_and_run_always_125(said: Any, busybox: s
         assert (code, stderr[:7], "Traceback" in stderr) == (expected, "pyctl: ", False), stderr
 
 
-def test_ports_that_cannot_be_published_are_not_passed_over_in_silence(said: Any, busybox: str) -> None:
-    code, stderr = said("run", "--rm", "--network", "host", "-p", "80:80", busybox, "true")
-    assert (code, stderr) == (0, "WARNING: Published ports are discarded when using host network mode\n")
+def test_what_the_host_s_network_has_no_use_for_is_not_passed_over_in_silence(said: Any, busybox: str) -> None:
+    mac = ("--mac-address", "02:42:00:00:00:09")
+    code, stderr = said("run", "--rm", "--network", "host", "-p", "80:80", *mac, busybox, "true")
+    assert code == 0 and stderr.splitlines() == [
+        "WARNING: A MAC address has no effect with network mode host",
+        "WARNING: Published ports are discarded when using host network mode",
+    ]
 
 
 def test_a_name_with_a_space_is_refused(said: Any, busybox: str) -> None:

@@ -188,6 +188,8 @@ def _endpoints(session: Session, options: ContainerOptions) -> tuple[Endpoint, .
     from pyctl.spec.endpoints import endpoints_of
 
     found = endpoints_of(options)
+    if found[0].kind and found[0].mac_address:  # accepted, as Docker and nerdctl do
+        session.notices.append(f"WARNING: A MAC address has no effect with network mode {found[0].network.partition(':')[0]}")
     if found[0].kind != "container":
         return found
     from pyctl.ops.lookup import find_container

@@ -150,8 +150,6 @@ def endpoints_of(options: ContainerOptions) -> tuple[Endpoint, ...]:
     for endpoint in found:
         if endpoint.kind and (endpoint.ip or endpoint.ip6):
             raise _invalid("user specified IP address is supported on user defined networks only")
-        if endpoint.kind and endpoint.mac_address:
-            raise _invalid("conflicting options: mac-address and the network mode")
         if endpoint.aliases and not is_user_defined(endpoint.network):
             raise _invalid("network-scoped aliases are only supported for user-defined networks")
         _check_aliases(endpoint.aliases)

@@ -84,7 +84,6 @@ def test_the_flags_of_a_single_network_go_to_the_first() -> None:
         ({"network": ("name=n,ip=10.5.0.2",), "ip": "10.5.0.3"}, "cannot specify both --ip and per-network IPv4 address"),
         ({"network": ("name=n,alias=a",), "network_alias": ("b",)}, "cannot specify both --network-alias and per-network alias"),
         ({"network": ("none",), "ip": "10.5.0.3"}, "user specified IP address is supported on user defined networks only"),
-        ({"network": ("host",), "mac_address": "02:42:00:00:00:01"}, "conflicting options: mac-address and the network mode"),
         ({"network_alias": ("db",)}, "network-scoped aliases are only supported for user-defined networks"),
         ({"network": ("host",), "network_alias": ("db",)}, "network-scoped aliases are only supported for user-defined networks"),
         ({"network": ("n",), "network_alias": ("d b",)}, "invalid network alias: 'd b'"),
