@@ -190,6 +190,7 @@ def _endpoints(session: Session, options: ContainerOptions) -> tuple[Endpoint, .
     found = endpoints_of(options)
     if found[0].kind and found[0].mac_address:  # accepted, as Docker and nerdctl do
         session.notices.append(f"WARNING: A MAC address has no effect with network mode {found[0].network.partition(':')[0]}")
+        found = (found[0].replace(mac_address=""),)
     if found[0].kind != "container":
         return found
     from pyctl.ops.lookup import find_container
