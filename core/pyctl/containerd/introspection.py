@@ -34,6 +34,7 @@ def plugins(calls: Calls, filters: Iterable[str]) -> tuple[PluginInfo, ...]:
             exports=dict(plugin.exports),
             platforms=tuple(platform_text(platform) for platform in plugin.platforms),
             init_error=plugin.init_err.message,
+            init_code=plugin.init_err.code,
         )
         for plugin in answer.plugins
     )

@@ -31,7 +31,7 @@ class AnyValue(Record):
 
 
 class PluginInfo(Record):
-    """One plug-in of the daemon. ``init_error`` is empty for those that work."""
+    """One plug-in of the daemon. ``init_error`` is empty for those that work; ``init_code`` is its gRPC status code."""
 
     type: str
     plugin_id: str
@@ -39,6 +39,7 @@ class PluginInfo(Record):
     exports: Mapping[str, str] = EMPTY
     platforms: tuple[str, ...] = ()
     init_error: str = ""
+    init_code: int = 0
 
 
 class Container(Record):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from pyctl.containerd.records import PluginInfo
     from pyctl.ops.session import Session
     from pyctl.ops.settings import Settings
     from pyctl.spec.cgroups import CgroupFacts
@@ -41,7 +42,7 @@ def info(settings: Settings) -> dict[str, Any]:
 
 
 def info_native(settings: Settings) -> dict[str, Any]:
-    """``info --mode native``: the settings, and what the daemon says of itself and its plug-ins.
+    """``info --mode native``: the settings, and what the daemon says of itself and its plug-ins, in its own words.
 
     Raises:
         UnavailableError: nobody answers.
@@ -51,30 +52,32 @@ def info_native(settings: Settings) -> dict[str, Any]:
     session = look(settings)
     try:
         number, revision = session.client.version()
-        plugins = [
-            {
-                "type": one.type,
-                "id": one.plugin_id,
-                "platforms": list(one.platforms),
-                "exports": dict(one.exports),
-                "capabilities": list(one.capabilities),
-                "init_err": one.init_error,
-            }
-            for one in session.client.plugins()
-        ]
         return {
             "Namespace": session.namespace,
             "Snapshotter": session.settings.snapshotter,
             "CgroupManager": session.settings.cgroup_manager,
             "Rootless": session.settings.mode == "rootless",
             "Daemon": {
-                "Plugins": {"plugins": plugins},
+                "Plugins": {"plugins": [_native_plugin(one) for one in session.client.plugins()]},
                 "Server": {"uuid": session.client.server_uuid()},
-                "Version": {"Version": number, "Revision": revision},
+                "Version": {"version": number, "revision": revision},
             },
         }
     finally:
         session.close()
+
+
+def _native_plugin(one: PluginInfo) -> dict[str, Any]:
+    """As nerdctl's readers expect it: containerd's message with what is empty left out."""
+    found = {
+        "type": one.type,
+        "id": one.plugin_id,
+        "platforms": [dict(zip(("os", "architecture", "variant"), text.split("/"), strict=False)) for text in one.platforms],
+        "exports": dict(one.exports),
+        "capabilities": list(one.capabilities),
+        "init_err": {"code": one.init_code, "message": one.init_error} if one.init_error else {},
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _server(session: Session) -> dict[str, Any]:

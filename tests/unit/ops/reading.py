@@ -171,8 +171,13 @@ class Daemon:
 
     def plugins(self, filters: tuple[str, ...] = ()) -> tuple[PluginInfo, ...]:
         return (
-            PluginInfo(type="io.containerd.snapshotter.v1", plugin_id="overlayfs"),
-            PluginInfo(type="io.containerd.snapshotter.v1", plugin_id="zfs", init_error="no zfs here"),
+            PluginInfo(
+                type="io.containerd.snapshotter.v1",
+                plugin_id="overlayfs",
+                platforms=("linux/amd64",),
+                capabilities=("remap-ids",),
+            ),
+            PluginInfo(type="io.containerd.snapshotter.v1", plugin_id="zfs", init_error="no zfs here", init_code=2),
         )
 
     def close(self) -> None:

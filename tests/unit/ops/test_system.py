@@ -116,8 +116,11 @@ def test_info_has_the_fields_programs_read(world: World, binaries: Path) -> None
 def test_native_info_lists_the_daemons_plugins(world: World) -> None:
     found = system_info.info_native(world.session.settings)
     assert (found["Namespace"], found["Rootless"], found["Daemon"]["Server"]) == ("ns", False, {"uuid": "uuid"})
-    plugins = found["Daemon"]["Plugins"]["plugins"]
-    assert [(one["id"], one["init_err"]) for one in plugins] == [("overlayfs", ""), ("zfs", "no zfs here")]
+    kind, platform = "io.containerd.snapshotter.v1", {"os": "linux", "architecture": "amd64"}
+    assert found["Daemon"]["Plugins"]["plugins"] == [  # containerd's own message, which nerdctl's readers take apart
+        {"type": kind, "id": "overlayfs", "platforms": [platform], "capabilities": ["remap-ids"]},
+        {"type": kind, "id": "zfs", "init_err": {"code": 2, "message": "no zfs here"}},
+    ]
 
 
 def test_the_systems_name_is_read_as_a_shell_would(tmp_path: Path) -> None:
