@@ -54,7 +54,7 @@ def request_if_running(
     try:
         return _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
     except KeeperGoneError:
-        if command in ("ping", "status", "stop") or not _has_duties(data_store):
+        if command in ("ping", "status", "stop", "is_let_in") or not _has_duties(data_store):
             return None
         return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
 

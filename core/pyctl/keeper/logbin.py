@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import _socket
 
 READY_LIMIT_S = 2.0  # the shim waits for us without a limit of its own, and `run` with it
-_PREPARE_LIMIT_S = 5.0
+_PREPARE_LIMIT_S = 10.0  # twice what who deals with the last exit may wait for a shim that waits for us
 _QUICK_FREE = 8
 _OUT, _ERR, _READY, _CONNECTION = 3, 4, 5, 6
 _HOLD = 'read -r line <&6; exec "$0" "$@"'

@@ -68,6 +68,7 @@ class Server:
         self._resolvers: Resolvers | None = None
         self.logs: dict[str, ContainerLog] = {}
         self._exited: dict[str, None] = {}  # containers whose exit came before their pipes, after a restart of ours
+        self._let_in_now: dict[str, int] = {}  # containers that another tool is starting
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self._listener = listener
@@ -76,6 +77,7 @@ class Server:
             "status": self._status,
             "stop": self._stop,
             "log_pipes": self._log_pipes,
+            "is_let_in": self._is_let_in,
             "attach": self._attach,
             "watch": self._watch,
             "unwatch": self._unwatch,
@@ -219,14 +221,23 @@ class Server:
         if launcher is None:
             return False
         record = {**launcher, "container": container, "namespace": namespace}
+        self._let_in_now[key] = self._let_in_now.get(key, 0) + 1
+
+        def over() -> None:
+            self._let_in_now[key] -= 1
+            if not self._let_in_now[key]:
+                del self._let_in_now[key]
+
         foreign.let_in(
             lambda verb, done: self.watches.launch(record, [verb, container], done),
-            after=self.watches.job(key),
-            later=self.loop.later,
             go=connection.promise(),
+            over=over,
             note=lambda text: self.notes.write(f"{key}: {text}"),
         )
         return True
+
+    def _is_let_in(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
+        return {"is_let_in": _key(request) in self._let_in_now}
 
     def _attach(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
         log = self.logs.get(_key(request))

@@ -11,7 +11,7 @@ from pyctl_hookspecs.errors import NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pyctl.containerd.records import TaskStatus
+    from pyctl.containerd.records import Container, TaskStatus
     from pyctl.ops.networking import PlannedNetwork
     from pyctl.ops.session import Session
     from pyctl.ops.starting import StartFacts
@@ -24,16 +24,24 @@ def prepare(session: Session, container_id: str) -> None:
 
     What is there already stays; a container that is gone needs nothing.
     """
+    from pyctl.ops.reconciling import pending
+
+    try:
+        container = session.client.containers.get(container_id)
+    except NotFoundError:
+        return
+    with pending(session, container_id):  # after who deals with the last exit; who comes later finds that it is let in
+        _prepare(session, container)
+
+
+def _prepare(session: Session, container: Container) -> None:
     import json
 
     from pyctl.ops.restoring import start_facts
     from pyctl.ops.sharing import mount_shm, shm_directory
     from pyctl.state import netns
 
-    try:
-        container = session.client.containers.get(container_id)
-    except NotFoundError:
-        return
+    container_id = container.container_id
     path = session.paths.netns(container_id)
     namespaces = json.loads(container.spec_json).get("linux", {}).get("namespaces", ())
     if any(entry.get("path") == path for entry in namespaces):
@@ -51,7 +59,7 @@ def adopt(session: Session, container_id: str) -> None:
     Raises:
         BaseExceptionGroup: it could not be connected: it was ended, as a start of ours would have been.
     """
-    from pyctl.ops.ending import finish_run
+    from pyctl.ops.ending import finish_run, watch_again
     from pyctl.ops.networking import plan_networks
     from pyctl.ops.restoring import start_facts
     from pyctl.ops.run import StartedElsewhereError, carry_out
@@ -61,13 +69,19 @@ def adopt(session: Session, container_id: str) -> None:
     if status is None or status.status != "running":
         _release(session, container_id)
         if status is not None:
-            _watch(session, container_id)  # the keeper deals with its exit, and with its policy
+            watch_again(session, container_id)  # the keeper deals with its exit, and with its policy
         return
     try:
         facts = start_facts(session, session.client.containers.get(container_id))
-        carry_out(session, container_id, "start", start=_steps(session, facts, plan_networks(session, facts)), planned_for=facts)
+        carry_out(
+            session,
+            container_id,
+            "start",
+            start=_steps(session, facts, plan_networks(session, facts), status.pid),
+            planned_for=facts,
+        )
     except StartedElsewhereError:
-        _watch(session, container_id)  # nobody has released yet what its last run used: it goes on using that
+        watch_again(session, container_id)  # nobody has released yet what its last run used: it goes on using that
     except BaseException:
         kill_and_wait(session.client, container_id)
         finish_run(session, container_id)
@@ -96,21 +110,26 @@ def _await_start(session: Session, container_id: str) -> TaskStatus | None:
     return status
 
 
-def _steps(session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...]) -> tuple[Step, ...]:
+def _steps(session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, ...], pid: int) -> tuple[Step, ...]:
     """Those of a start of ours; what the other tool did is only noted, so that the exit undoes it."""
     from pyctl.ops.networking import network_steps
     from pyctl.ops.sharing import shm_directory
     from pyctl.ops.starting import task_provider
     from pyctl.ops.tasks import now_text
     from pyctl.ops.watching import watch_exit
+    from pyctl.state import netns
     from pyctl.state.containers import StateDir
     from pyctl_hookspecs.create_task import TaskRequest
 
     container_id = facts.container_id
-    steps = network_steps(session, facts, planned, after=())
+    path = session.paths.netns(container_id)
+    steps = [
+        step.replace(do=lambda _: netns.keep(path, pid)) if step.name == "netns" else step
+        for step in network_steps(session, facts, planned, after=())
+    ]
     if facts.shm_bytes:
-        path = shm_directory(session, container_id)
-        steps.append(Step(name="shm", says="keep its shared memory", provider="core/shm", undo_token=path, do=_nothing))
+        shm = shm_directory(session, container_id)
+        steps.append(Step(name="shm", says="keep its shared memory", provider="core/shm", undo_token=shm, do=_nothing))
     provider = task_provider(session, facts.runtime)
     request = TaskRequest(container_id=container_id, runtime=facts.runtime, runtime_binary=facts.runtime_binary)
     token = session.hooks.plan_task(provider, request).undo_token
@@ -135,15 +154,6 @@ def _steps(session: Session, facts: StartFacts, planned: tuple[PlannedNetwork, .
 
 def _nothing(_results: object) -> None:
     """It was done by somebody else."""
-
-
-def _watch(session: Session, container_id: str) -> None:
-    from pyctl.ops.watching import watch_exit
-
-    try:
-        watch_exit(session, container_id)
-    except NotFoundError:
-        pass  # its task is gone already
 
 
 def _release(session: Session, container_id: str) -> None:

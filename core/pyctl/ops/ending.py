@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import NotFoundError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 
 _WATCH = "core/watch"  # the keeper forgets a watch itself once the exit was dealt with, and may have to restart
+
+
+class LetInError(ConflictError):
+    """Another tool is starting the container: nobody touches what its last run used. The keeper asks again."""
 
 
 class RemovalChoice(Record):
@@ -69,7 +73,7 @@ def _has_ended(session: Session, container_id: str) -> bool:
     from pyctl.ops.tasks import find_task
 
     status = find_task(session.client, container_id)
-    return status is None or status.status == "stopped"
+    return status is not None and status.status == "stopped"
 
 
 def record_exit(session: Session, state: StateDir, container_id: str) -> TaskStatus | None:
@@ -136,7 +140,6 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
     """
     from pyctl.ops.lookup import container_name
     from pyctl.ops.tasks import find_task, kill_and_wait
-    from pyctl_hookspecs.errors import ConflictError
 
     container_id = container.container_id
     status = find_task(session.client, container_id)
@@ -227,6 +230,7 @@ def exited(session: Session, container_id: str) -> float | None:
     Returns the seconds after which its policy wants it started again, None for never.
 
     Raises:
+        LetInError: not now.
         BaseExceptionGroup: what could not be released; the keeper tries again.
     """
     from pyctl.ops.hooked import take_over_policy
@@ -238,8 +242,11 @@ def exited(session: Session, container_id: str) -> float | None:
     except NotFoundError:
         return None  # removed in the meantime, and with it everything it used
     with pending(session, container_id):  # a start waits for us, and we for it
-        if _runs_again(session, container_id):
-            _watch_again(session, container_id)
+        runs_again = _runs_again(session, container_id)
+        if is_let_in(session, container_id):  # asked last: to look at a task that is being made takes the daemon seconds
+            raise LetInError("another tool is starting it")
+        if runs_again:
+            watch_again(session, container_id)
             return None
         errors = finish_run(session, container_id, spare_task=True)
         is_auto_removed = container.labels.get("nerdctl/auto-remove") == "true"
@@ -261,14 +268,47 @@ def remove_if_temporary(session: Session, container: Container) -> None:
         exited(session, container.container_id)
 
 
-def _watch_again(session: Session, container_id: str) -> None:
-    """Whoever started it may not have told the keeper: nerdctl does not."""
+def is_let_in(session: Session, container_id: str) -> bool:
+    """Is another tool starting it at this moment? Then the new run uses what the last one did (``ops.adopting``)."""
+    from pyctl.keeper import client as keeper
+
+    paths = session.paths
+    payload = {"container": container_id, "namespace": session.namespace}
+    answer = keeper.request_if_running(paths.data_store, paths.runtime_dir, "is_let_in", payload, data_root=paths.data_root)
+    return bool(answer and answer["is_let_in"])
+
+
+def watch_again(session: Session, container_id: str) -> None:
+    """Somebody who does not tell us, nerdctl for example, has started it: note when, and have the keeper watch."""
+    from pyctl.ops.tasks import find_task
     from pyctl.ops.watching import watch_exit
 
+    status = find_task(session.client, container_id)
+    if status is None:
+        return
+    _note_start(state_of(session, container_id), status.pid)
     try:
         watch_exit(session, container_id)
     except NotFoundError:
         pass  # it was deleted just now
+
+
+def _note_start(state: StateDir, pid: int) -> None:
+    """Replace the noted time of an earlier run."""
+    import os
+    import time
+
+    from pyctl.keeper.watches import birth
+    from pyctl.ops.policies import seconds
+    from pyctl.ops.tasks import time_text
+
+    began = birth(pid) / os.sysconf("SC_CLK_TCK")
+    if not began:
+        return
+    started_at = time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - began)
+    noted = state.started_at()
+    if not noted or started_at > seconds(noted) + 1:  # ours is noted within the second
+        state.save_started(time_text(round(started_at * 1_000_000_000)))
 
 
 def _runs_again(session: Session, container_id: str) -> bool:

@@ -135,7 +135,7 @@ class Living:
 
     def __call__(self, container_id: str) -> bool:
         from pyctl.lifecycle.journal import open_locked
-        from pyctl.ops.ending import state_of
+        from pyctl.ops.ending import is_let_in, state_of
 
         session = self._session
         if container_id in self._held:
@@ -144,7 +144,7 @@ class Living:
         if os.path.exists(path):
             return True  # being created, started, changed or undone
         state = state_of(session, container_id)
-        if os.path.exists(state.start_journal):
+        if os.path.exists(state.start_journal) or is_let_in(session, container_id):
             return True
         if not self._is_known(container_id):
             return os.path.exists(path)  # created between the two looks

@@ -350,6 +350,7 @@ def restart_by_policy(session: Session, container_id: str) -> None:
     Nothing happens if it was removed, started or stopped by somebody in the meantime.
     """
     from pyctl.ops.policies import COUNT_LABEL, STOPPED_LABEL
+    from pyctl.ops.tasks import find_task
     from pyctl_hookspecs.errors import NotFoundError
 
     try:
@@ -357,6 +358,9 @@ def restart_by_policy(session: Session, container_id: str) -> None:
     except NotFoundError:
         return
     if container.labels.get(STOPPED_LABEL) == "true":
+        return
+    status = find_task(session.client, container_id)
+    if status is not None and status.status in ("running", "paused"):
         return
     count = int(container.labels.get(COUNT_LABEL) or 0) + 1
     container = container.replace(labels={**container.labels, COUNT_LABEL: str(count)})

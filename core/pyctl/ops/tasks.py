@@ -20,7 +20,13 @@ def now_text() -> str:
     """The time now: RFC 3339, UTC, nanoseconds, as Docker writes it."""
     import time
 
-    nanoseconds = time.time_ns()
+    return time_text(time.time_ns())
+
+
+def time_text(nanoseconds: int) -> str:
+    """A time since the epoch, as ``now_text`` writes it."""
+    import time
+
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(nanoseconds // 1_000_000_000))
     return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
 

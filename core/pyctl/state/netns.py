@@ -40,6 +40,26 @@ def create(path: str) -> bool:
     return True
 
 
+def keep(path: str, pid: int) -> None:
+    """Pin the network namespace a process has at ``path``, instead of another one that may be there.
+
+    Raises:
+        OSError: the process is gone, or the kernel refused.
+    """
+    import ctypes
+
+    theirs = f"/proc/{pid}/ns/net"
+    if is_pinned(path) and os.path.samestat(os.stat(path), os.stat(theirs)):
+        return
+    release(path)
+    _share_directory(os.path.dirname(path))
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+    if _libc().mount(os.fsencode(theirs), os.fsencode(path), b"none", _MS_BIND, None) != 0:
+        error = ctypes.get_errno()
+        os.unlink(path)
+        raise OSError(error, os.strerror(error), path)
+
+
 def is_pinned(path: str) -> bool:
     """Does a network namespace live at this path? (A mere file is what a reboot leaves on a persistent /run.)"""
     try:

@@ -6,10 +6,8 @@ import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pyctl.keeper import foreign
-from pyctl.keeper.children import Job
 from pyctl.keeper.wire import LAUNCHER
 
 
@@ -26,21 +24,31 @@ def test_a_start_of_ours_holds_its_journal(tmp_path: Path) -> None:
     assert foreign.launcher(str(tmp_path)) == {"python": "/p"}  # what its last run used may still be there
 
 
+def test_who_undoes_the_last_start_is_not_starting_it(tmp_path: Path) -> None:
+    (tmp_path / LAUNCHER).write_text("{}")
+    with open(tmp_path / "pyctl-start.journal", "w") as journal:
+        journal.write('{"plan":[]}\n{"complete":true}\n')
+        journal.flush()
+        fcntl.flock(journal, fcntl.LOCK_EX)
+        assert foreign.launcher(str(tmp_path)) == {}
+
+
 class Doorkeeper:
     """Notes what happens; the processes end when the test says so."""
 
-    def __init__(self, after: Job | None = None) -> None:
+    def __init__(self) -> None:
         self.events: list[str] = []
         self.ends: list[Callable[[int, bytes], None]] = []
-        self.timers: list[Callable[[], None]] = []
-        foreign.let_in(self._launch, after=after, later=self._later, go=lambda: self.events.append("go"), note=self.events.append)
+        foreign.let_in(
+            self._launch,
+            go=lambda: self.events.append("go"),
+            over=lambda: self.events.append("over"),
+            note=self.events.append,
+        )
 
     def _launch(self, verb: str, done: Callable[[int, bytes], None]) -> None:
         self.events.append(verb)
         self.ends.append(done)
-
-    def _later(self, delay_s: float, call: Callable[[], None]) -> Any:
-        self.timers.append(call)
 
 
 def test_the_shim_goes_on_once_all_is_prepared() -> None:
@@ -48,19 +56,11 @@ def test_the_shim_goes_on_once_all_is_prepared() -> None:
     assert door.events == ["prepare"]
     door.ends.pop()(0, b"")
     assert door.events == ["prepare", "go", "adopt"]
+    door.ends.pop()(0, b"")
+    assert door.events[-1] == "over"
 
 
 def test_a_failed_preparation_is_noted_and_the_runtime_says_what_is_missing() -> None:
     door = Doorkeeper()
     door.ends.pop()(1, b"no such device\n")
     assert door.events == ["prepare", "`internal prepare` failed, exit code 1: no such device", "go", "adopt"]
-
-
-def test_who_deals_with_the_last_exit_comes_first_but_not_for_ever() -> None:
-    job = Job([], {}, lambda code, output: None)
-    door = Doorkeeper(after=job)
-    assert door.events == []
-    door.timers.pop()()
-    for call in job.on_end:
-        call()
-    assert door.events == ["prepare"]

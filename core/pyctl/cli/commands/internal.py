@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pyctl.ops.settings import Settings
 
 
-def exited(settings: Settings, container: str) -> None:
+def exited(settings: Settings, container: str) -> int:
     """Deal with a container's exit; the last line printed tells the keeper when to start it again, if at all."""
     import json
 
@@ -17,9 +17,13 @@ def exited(settings: Settings, container: str) -> None:
     from pyctl.ops.network_repair import after_removal
 
     with session_for(settings) as session:
-        delay_s = ops.exited(session, container)
+        try:
+            delay_s = ops.exited(session, container)
+        except ops.LetInError:
+            return 1  # nothing unusual: no line in the keeper's notes
         after_removal(session, container)
     echo(json.dumps({} if delay_s is None else {"restart_in_s": delay_s}))
+    return 0
 
 
 def prepare(settings: Settings, container: str) -> None:
