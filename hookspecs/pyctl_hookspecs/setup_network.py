@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class PortMapping(Record):
     """One published port. ``host_port`` 0 means: choose one; ``protocol`` is tcp, udp or sctp.
 
-    With ``host_port_end`` any free port from ``host_port`` to it will do (``-p 8080-8090:80``). An empty ``host_ip`` means
+    With ``host_port_end`` any free port from ``host_port`` to it will do (``-p 8080-8090:80``). Where there is a choice,
+    ``last_port`` is what the container had when it ran last: it is taken again if it is free. An empty ``host_ip`` means
     every address of the host, of each family that the network has. In an attachment nothing is open any more:
-    ``host_port_end`` is 0, ``host_port`` is the one that was taken, and there is one mapping for each family.
+    ``host_port_end`` and ``last_port`` are 0, ``host_port`` is the one that was taken, and there is one mapping for each family.
     """
 
     container_port: int
@@ -27,6 +28,7 @@ class PortMapping(Record):
     protocol: str = "tcp"
     host_ip: str = "0.0.0.0"
     host_port_end: int = 0
+    last_port: int = 0
 
 
 class NetworkRequest(Record):

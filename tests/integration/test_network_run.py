@@ -109,6 +109,17 @@ def test_a_stopped_container_starts_with_its_ports_again(pyctl: Any, start: Call
     assert get("http://127.0.0.1:18083/") == "served"
 
 
+def test_an_automatic_port_stays_over_a_restart_unless_somebody_has_taken_it(pyctl: Any, start: Callable[..., str]) -> None:
+    container_id = start("-p", "127.0.0.1:0:80")
+    address = pyctl("port", container_id, "80").out
+    pyctl("restart", "-t", "0", container_id)
+    assert pyctl("port", container_id, "80").out == address
+    pyctl("stop", "-t", "0", container_id)
+    with socket.create_server(("127.0.0.1", int(address.rpartition(":")[2]))):
+        pyctl("start", container_id)
+        assert pyctl("port", container_id, "80").out not in (address, "")
+
+
 def test_an_unknown_network_is_named(pyctl: Any, busybox: str) -> None:
     done = pyctl("run", "--rm", "--network", "nowhere", busybox, "true", ok=False)
     assert done.code == 125

@@ -189,7 +189,7 @@ def _enter(
 ) -> None:
     """Write what the drivers did where ``inspect``, peers and nerdctl look for it."""
     from pyctl.ops.naming import serve
-    from pyctl.spec.ports import to_network_config
+    from pyctl.spec.ports import for_next_start, to_network_config
     from pyctl.state.containers import StateDir
     from pyctl.state.hosts import HostsStore
 
@@ -197,7 +197,8 @@ def _enter(
     is_published = attachments and (attachments[0].ports or planned[0].intent.namespace == "pinned")
     ports = attachments[0].ports if is_published else facts.ports if attachments else ()
     if attachments or not facts.ports:
-        state.save_ports(to_network_config(ports).get("portMappings", []))
+        again = for_next_start(facts.ports, ports)
+        state.save_ports(*(to_network_config(some).get("portMappings", []) for some in (ports, again)))
     kept = [
         (network.name, attachment_fields(attachment, f"network-{index}"))
         for index, (network, attachment) in enumerate(zip(planned, attachments, strict=True))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOLS = ("tcp", "udp", "sctp")
-_RANGE_END = "pyctlHostPortEnd"
+_RANGE_END, _LAST_PORT = "pyctlHostPortEnd", "pyctlLastHostPort"
 
 
 def parse_publish(text: str) -> tuple[PortMapping, ...]:
@@ -110,10 +110,11 @@ def publish_all(exposed: Iterable[str], published: tuple[PortMapping, ...]) -> t
 
 
 def to_network_config(ports: Iterable[PortMapping]) -> dict[str, Any]:
-    """The content of ``network-config.json`` in the container's state directory; a range that is still open is ours alone."""
+    """The content of ``network-config.json`` in the container's state directory; what is still open is ours alone."""
     entries = [
         {"HostPort": port.host_port, "ContainerPort": port.container_port, "Protocol": port.protocol, "HostIP": port.host_ip}
         | ({_RANGE_END: port.host_port_end} if port.host_port_end else {})
+        | ({_LAST_PORT: port.last_port} if port.last_port else {})
         for port in ports
     ]
     return {"portMappings": entries} if entries else {}
@@ -128,9 +129,26 @@ def from_entries(entries: Iterable[Mapping[str, Any]]) -> tuple[PortMapping, ...
             protocol=entry.get("Protocol") or "tcp",
             host_ip=entry.get("HostIP", ""),
             host_port_end=int(entry.get(_RANGE_END, 0)),
+            last_port=int(entry.get(_LAST_PORT, 0)),
         )
         for entry in entries
     )
+
+
+def for_next_start(wanted: Iterable[PortMapping], taken: Iterable[PortMapping]) -> tuple[PortMapping, ...]:
+    """What a container asks for when it starts again: the same, and where there is a choice first what it has now."""
+    left = list(taken)
+    found = []
+    for port in wanted:
+        last_port = 0
+        if not port.host_port or port.host_port_end:
+            key = (port.container_port, port.protocol)
+            fits = [p for p in left if (p.container_port, p.protocol) == key and port.host_ip in ("", p.host_ip)]
+            if fits:
+                last_port = fits[0].host_port
+                left = [p for p in left if (p.container_port, p.protocol, p.host_port) != (*key, last_port)]
+        found.append(port.replace(last_port=last_port))
+    return tuple(found)
 
 
 def format_ports(ports: Iterable[PortMapping], exposed: Iterable[str] = ()) -> str:

@@ -18,7 +18,7 @@ _EXIT = "pyctl-exit.json"  # containerd 2.x forgets exited tasks when it restart
 _NETWORKS = "pyctl-networks.json"
 _LIFECYCLE = "lifecycle.json"
 _PORTS = "network-config.json"
-_WITHDRAWN = "pyctlWithdrawn"
+_WANTED = "pyctlWanted"
 _MAX_BYTES = 4096
 
 
@@ -78,9 +78,12 @@ class StateDir:
         noted = self._load(_LIFECYCLE)
         return str(noted.get("started_at", "")), str(noted.get("pyctl_finished_at", ""))
 
-    def save_ports(self, mappings: Sequence[Mapping[str, Any]]) -> None:
-        """nerdctl's port mappings: HostPort, ContainerPort, Protocol, HostIP."""
-        self._save(_PORTS, {"portMappings": list(mappings)} if mappings else {})
+    def save_ports(self, mappings: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]] = ()) -> None:
+        """nerdctl's port mappings: HostPort, ContainerPort, Protocol, HostIP. ``wanted`` is what the next start publishes."""
+        fields = {"portMappings": list(mappings)} if mappings else {}
+        if wanted and list(wanted) != list(mappings):
+            fields[_WANTED] = list(wanted)
+        self._save(_PORTS, fields)
 
     def ports(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._load(_PORTS).get("portMappings", [])
@@ -89,12 +92,12 @@ class StateDir:
     def withdraw_ports(self) -> None:
         """Its network was disconnected: nothing is published any more, but the next start publishes again."""
         ports = self.wanted_ports()
-        self._save(_PORTS, {_WITHDRAWN: ports} if ports else {})
+        self._save(_PORTS, {_WANTED: ports} if ports else {})
 
     def wanted_ports(self) -> list[dict[str, Any]]:
         """What the next start publishes, whether it is published now or not."""
         stored = self._load(_PORTS)
-        found: list[dict[str, Any]] = stored.get("portMappings") or stored.get(_WITHDRAWN, [])
+        found: list[dict[str, Any]] = stored.get(_WANTED) or stored.get("portMappings", [])
         return found
 
     def save_attachments(self, attachments: Mapping[str, Mapping[str, Any]]) -> None:

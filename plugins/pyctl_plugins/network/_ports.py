@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def hold(request: NetworkRequest, families: Iterable[bool], host: Host) -> tuple[PortMapping, ...]:
     """Hold every port of a container and return the mappings with host address and host port of each filled in.
 
-    A pool (``host_port_end``) gives its first free port. One for every address (``host_ip`` empty) becomes one mapping
-    for each family of the network (``families``: is it IPv6?), with the same port. Holding again what is held already
-    succeeds.
+    Where there is a choice (``_choices``) the first that is free is taken. One for every address (``host_ip`` empty)
+    becomes one mapping for each family of the network (``families``: is it IPv6?), with the same port. Holding again what
+    is held already succeeds.
 
     Raises:
         ConflictError: somebody has one of them; in Docker's words.
@@ -25,24 +25,34 @@ def hold(request: NetworkRequest, families: Iterable[bool], host: Host) -> tuple
     kinds = set(families)
     every = "" if len(kinds) > 1 else "::" if True in kinds else "0.0.0.0"
     wishes = [port if port.host_ip else port.replace(host_ip=every) for port in _joined(request.ports, every)]
-    pools = [index for index, port in enumerate(wishes) if port.host_port_end]
-    wanted = [port.replace(host_port_end=0) for port in wishes]
+    choices = [_choices(port) for port in wishes]
+    pools = [index for index, numbers in enumerate(choices) if len(numbers) > 1]
+    wanted = [
+        port.replace(host_port=numbers[0], host_port_end=0, last_port=0) for port, numbers in zip(wishes, choices, strict=True)
+    ]
     for index in pools:  # each in turn, beside those settled before it
-        pool = wishes[index]
         settled = [port for position, port in enumerate(wanted) if position <= index or position not in pools]
         at = settled.index(wanted[index])
-        for number in range(pool.host_port, pool.host_port_end + 1):
-            settled[at] = wanted[index] = pool.replace(host_port=number, host_port_end=0)
+        for number in choices[index]:
+            settled[at] = wanted[index] = wanted[index].replace(host_port=number)
             try:
                 _ask(settled, request, host)
                 break
             except ConflictError:
-                if number == pool.host_port_end:
+                if number == choices[index][-1]:
                     raise
     held = []
     for port in _ask(wanted, request, host):
         held += [port] if port.host_ip else [port.replace(host_ip=address) for address in ("0.0.0.0", "::")]
     return tuple(held)
+
+
+def _choices(port: PortMapping) -> Sequence[int]:
+    """The host ports that will do, the best first; 0 lets the keeper choose."""
+    if not port.host_port_end:
+        return [port.last_port, 0] if port.last_port and not port.host_port else [port.host_port]
+    pool = range(port.host_port, port.host_port_end + 1)
+    return [port.last_port, *(number for number in pool if number != port.last_port)] if port.last_port in pool else pool
 
 
 def _joined(ports: Sequence[PortMapping], every: str) -> list[PortMapping]:

@@ -35,7 +35,7 @@ def test_missing_and_unknown_fields_are_named(fields: dict[str, int], message: s
 def test_nested_records_become_plain_data() -> None:
     attachment = NetworkAttachment(interface="eth0", ports=(PORT,))
     assert attachment.as_dict()["ports"] == [
-        {"container_port": 80, "host_port": 0, "host_port_end": 0, "protocol": "tcp", "host_ip": "0.0.0.0"}
+        {"container_port": 80, "host_port": 0, "host_port_end": 0, "last_port": 0, "protocol": "tcp", "host_ip": "0.0.0.0"}
     ]
 
 

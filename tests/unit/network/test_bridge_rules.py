@@ -175,3 +175,23 @@ def test_a_pool_for_every_address_skips_what_one_family_has_taken(keeper: Any) -
         assert one.host_port == two.host_port > taken
         with pytest.raises(ConflictError, match="port is already allocated"):
             _hold(keeper, (True, False), _web("", taken))
+
+
+def test_where_there_is_a_choice_the_last_port_comes_first(keeper: Any) -> None:
+    import socket
+
+    def again(wish: PortMapping) -> int:
+        keeper.keeper("release_ports", {"namespace": REQUEST.namespace, "container": REQUEST.container_id})
+        (taken,) = _hold(keeper, (False,), wish)
+        return taken.host_port
+
+    with socket.socket() as other:
+        other.bind(("127.86.4.2", 0))
+        last = other.getsockname()[1]
+        chosen = _web("127.86.4.2").replace(last_port=last)
+        pool = chosen.replace(host_port=last - 2, host_port_end=last)
+        other.listen()
+        assert again(chosen) not in (0, last)
+        assert again(pool) in (last - 2, last - 1)
+    assert again(chosen) == again(pool) == last
+    assert again(pool.replace(last_port=last + 1)) in (last - 2, last - 1, last)

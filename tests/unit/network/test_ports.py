@@ -108,3 +108,14 @@ def test_network_config_goes_there_and_back() -> None:
     mappings = (_port(80, 8080), _port(53, 5353, "udp", "127.0.0.1"))
     assert ports.from_entries(ports.to_network_config(mappings)["portMappings"]) == mappings
     assert ports.to_network_config(()) == {}
+
+
+def test_the_next_start_asks_for_the_same_and_prefers_what_was_taken() -> None:
+    fixed, chosen, pool = _port(80, 8080), _port(81), _port(82, 9000, host_ip="127.0.0.1", end=9009)
+    taken = [_port(80, 8080, host_ip=ip) for ip in ("0.0.0.0", "::")] + [_port(81, 49153, host_ip=ip) for ip in ("0.0.0.0", "::")]
+    taken.append(_port(82, 9004, host_ip="127.0.0.1"))
+    again = ports.for_next_start((fixed, chosen, pool), taken)
+    assert again == (fixed, chosen.replace(last_port=49153), pool.replace(last_port=9004))
+    assert ports.from_entries(ports.to_network_config(again)["portMappings"]) == again
+    assert ports.for_next_start(again, ()) == (fixed, chosen, pool)
+    assert ports.for_next_start((chosen, chosen.replace(host_ip="::")), taken[2:4])[1].last_port == 0
