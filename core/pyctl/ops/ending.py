@@ -65,7 +65,7 @@ def finish_run(session: Session, container_id: str, *, spare_task: bool = False)
     if is_foreign and status is not None and status.status == "stopped":
         from pyctl.ops.hooked import release_foreign_run
 
-        release_foreign_run(session, container_id)
+        release_foreign_run(session, status)
     return undo_plan(state.start_journal, undo_ended if spare_task else undo, which=lambda entry: entry.provider != _WATCH)
 
 

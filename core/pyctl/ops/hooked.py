@@ -6,6 +6,8 @@ container's name as well, so whoever deletes the task of a container that stays 
 
 from __future__ import annotations
 
+import os
+
 from pyctl.lifecycle.steps import Step
 from pyctl_hookspecs.errors import ConflictError, NotFoundError
 
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from pyctl.containerd.records import Container
+    from pyctl.containerd.records import Container, TaskStatus
     from pyctl.ops.session import Session
     from pyctl.ops.starting import StartFacts
 
 _HOOK_ARGUMENT = "oci-hook"  # nerdctl's internal command, whatever its program is called
+_FIFOS = "/run/containerd/fifo"  # where containerd's library makes a directory for each task
 _STATUS_LABEL = "containerd.io/restart.status"
 
 
@@ -53,12 +56,21 @@ def keep_name(session: Session, container_name: str, container_id: str) -> None:
         session.notices.append(f"WARNING: {error}")
 
 
-def release_foreign_run(session: Session, container_id: str) -> None:
-    """Delete a stopped task that none of our plans made; hooks, if it has them, release what it used."""
+def release_foreign_run(session: Session, task: TaskStatus) -> None:
+    """Delete a stopped task that none of our plans made; hooks, if it has them, release what it used.
+
+    Whoever made it and waits for it finds it gone, and leaves the FIFOs it made: they go, too.
+    """
     from pyctl.ops.lookup import container_name
+    from pyctl.ops.streams import remove_fifos
     from pyctl.ops.tasks import delete_task
 
+    container_id = task.container_id
     delete_task(session.client, container_id)
+    for path in (task.stdin, task.stdout, task.stderr):
+        directory = os.path.dirname(path)
+        if os.path.dirname(directory) == _FIFOS:
+            remove_fifos(directory)
     try:
         container = session.client.containers.get(container_id)
     except NotFoundError:
