@@ -48,10 +48,10 @@ def keep_name(session: Session, container_name: str, container_id: str) -> None:
     if not container_name:
         return
     try:
-        session.client.containers.get(container_id)
         session.names.acquire(container_name, container_id)
+        session.client.containers.get(container_id)  # asked last: who removes it deletes it first, and then gives the name up
     except NotFoundError:
-        pass  # it is gone, and its name is free
+        session.names.release(container_name, container_id)
     except ConflictError as error:
         session.notices.append(f"WARNING: {error}")
 
