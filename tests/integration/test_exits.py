@@ -234,6 +234,7 @@ def test_exec_in_the_background_says_nothing_and_happens(pyctl: Any, sleeper: st
         (("-d",), "nosuchcommand", 1, "executable file not found in $PATH"),
         (("-d", "-u", "nobodyx"), "true", 1, "unable to find user nobodyx: no matching entries in passwd file"),
         (("-u", "nobodyx"), "true", 126, "unable to find user nobodyx: no matching entries in passwd file"),
+        (("--env-file", "/no/where"), "true", 1, "open /no/where: no such file or directory"),
         (("-it",), "true", 1, "the input device is not a TTY"),
     ],
 )

@@ -95,7 +95,6 @@ class Guard:
             if timer:
                 timer.cancel()
         self._timer = self._hurry = None
-        self._hopeless.clear()
         self._close()
 
     def _close(self) -> None:

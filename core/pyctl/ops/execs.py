@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError, PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ def exec_process(container: Container, request: ExecRequest, pid: int) -> dict[s
     import json
 
     from pyctl.spec.capabilities import available, effective
-    from pyctl.spec.env import process_env, user_env
+    from pyctl.spec.env import process_env, read_pairs, user_env
 
     process: dict[str, Any] = json.loads(container.spec_json)["process"]
     process["args"] = list(request.command)
@@ -92,13 +92,18 @@ def exec_process(container: Container, request: ExecRequest, pid: int) -> dict[s
         columns, rows = user_terminal_size()
         if columns:
             process["consoleSize"] = {"width": columns, "height": rows}
+    for path in request.env_file:
+        try:
+            read_pairs(path)
+        except InvalidArgumentError as error:
+            error.exit_code = 1  # Docker's exec looks at its files later than its run
+            raise
     process["env"] = process_env(process.get("env", ()), user_env(request.env, request.env_file), tty=request.tty)
     if request.workdir:
         process["cwd"] = request.workdir
     if request.user:
         from pyctl.ops.rootfs import RootFiles
         from pyctl.spec.users import resolve_user
-        from pyctl_hookspecs.errors import InvalidArgumentError
         from pyctl_hookspecs.process_mounts import OciMount
 
         root = OciMount(type="bind", source=f"/proc/{pid}/root")  # as the running container sees it
