@@ -186,12 +186,13 @@ def test_create_has_docker_s_exit_codes_and_run_always_125(said: Any, busybox: s
         assert (code, stderr[:7], "Traceback" in stderr) == (expected, "pyctl: ", False), stderr
 
 
-def test_what_the_host_s_network_has_no_use_for_is_not_passed_over_in_silence(said: Any, busybox: str) -> None:
+@pytest.mark.parametrize("mode", ["host", "none"])
+def test_what_a_network_has_no_use_for_is_not_passed_over_in_silence(said: Any, busybox: str, mode: str) -> None:
     mac = ("--mac-address", "02:42:00:00:00:09")
-    code, stderr = said("run", "--rm", "--network", "host", "-p", "80:80", *mac, busybox, "true")
+    code, stderr = said("run", "--rm", "--network", mode, "-p", "80:80", *mac, busybox, "true")
     assert code == 0 and stderr.splitlines() == [
-        "WARNING: A MAC address has no effect with network mode host",
-        "WARNING: Published ports are discarded when using host network mode",
+        f"WARNING: A MAC address has no effect with network mode {mode}",
+        f"WARNING: Published ports are discarded when using {mode} network mode",
     ]
 
 

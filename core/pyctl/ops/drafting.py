@@ -234,11 +234,11 @@ def _ports(session: Session, options: ContainerOptions, image: LoadedImage, kind
     exposed = (*image.exposed_ports, *(key for text in options.expose for key in parse_expose(text)))
     if options.publish_all:
         published = publish_all(exposed, published)
-    if published and kind == "host":
-        session.notices.append("WARNING: Published ports are discarded when using host network mode")
-    if kind in ("host", "none", "ns"):
-        return ()  # as Docker: nothing to publish, with a warning for host
-    return published
+    if kind not in ("host", "none", "ns"):
+        return published
+    if published:  # Docker warns for host only
+        session.notices.append(f"WARNING: Published ports are discarded when using {kind} network mode")
+    return ()
 
 
 def _extra_host(session: Session, text: str) -> tuple[str, str]:
