@@ -28,7 +28,7 @@ def install(data_root: str) -> tuple[str, bool]:
         return program, False
     if installed and int(installed.split()[2]) > REVISION:
         return program, False
-    _copy(f"{data_root}/bin/keeper-{build}/pyctl_keeper", sources)
+    _copy(data_root, f"{data_root}/bin/keeper-{build}/pyctl_keeper", sources)
     write_file(program, _script(data_root, build, stamp).encode(), 0o755)
     _prune(data_root, keep={f"keeper-{build}", f"keeper-{installed.split()[3]}" if installed else ""})
     return program, True
@@ -71,7 +71,8 @@ def _stamp(program: str) -> str:
     return stamp if len(words) == 4 and words[:2] == ["#", "build"] and words[2].isdigit() else ""
 
 
-def _copy(target: str, sources: dict[str, bytes]) -> None:
+def _copy(data_root: str, target: str, sources: dict[str, bytes]) -> None:
+    os.makedirs(data_root, mode=0o700, exist_ok=True)  # nobody else may look into it: what is below need not care
     os.makedirs(target, mode=0o700, exist_ok=True)
     for name, source in sources.items():
         write_file(f"{target}/{name}.py", source)

@@ -41,7 +41,7 @@ def store(folder: str, digest: str, platform: str, image: ImageConfig) -> None:
     """Remember an entry. A disk that is full or read-only is no reason to fail: then it is not remembered."""
     from json import dumps
 
-    from pyctl.state.locks import write_atomic
+    from pyctl.state.locks import make_private, write_atomic
 
     entry = {
         "format": _FORMAT,
@@ -54,7 +54,7 @@ def store(folder: str, digest: str, platform: str, image: ImageConfig) -> None:
         "document": image.config,
     }
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private(folder)
         write_atomic(_path(folder, digest, platform), dumps(entry), durable=False)
         _prune(folder)
     except OSError:

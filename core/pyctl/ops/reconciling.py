@@ -28,12 +28,14 @@ def pending(session: Session, container_id: str) -> Iterator[None]:
 
     The note is locked while we live: whoever can lock it knows that its owner is gone.
     """
+    from pyctl.state.locks import make_private
+
     directory = _directory(session)
     path = f"{directory}/{container_id}"
     try:
         note = open_locked(path, os.O_CREAT, 0)
     except FileNotFoundError:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_private(directory)
         note = open_locked(path, os.O_CREAT, 0)
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state.locks import write_atomic
+from pyctl.state.locks import make_private, write_atomic
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ class StateDir:
         return f"{self.path}/{START_JOURNAL}"
 
     def make(self) -> None:
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        make_private(self.path)
 
     def exists(self) -> bool:
         return os.path.isdir(self.path)

@@ -9,7 +9,7 @@ import os
 
 from pyctl.keeper.names import addresses
 from pyctl.state.hosts_file import Peers, read_all, region, write_region
-from pyctl.state.locks import is_temporary, lock_directory, write_atomic
+from pyctl.state.locks import is_temporary, lock_directory, make_private, write_atomic
 from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
@@ -54,7 +54,7 @@ class HostsStore:
         """
         directory = os.path.join(self._root, container_id)
         path = os.path.join(directory, "hosts")
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_private(directory)
         if not os.path.exists(path):
             write_atomic(path, content, mode=0o644, durable=False)
         return path

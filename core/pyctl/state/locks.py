@@ -51,9 +51,21 @@ class Lock:
         self.release()
 
 
-def lock_directory(path: str, *, mode: int = 0o700, shared: bool = False, blocking: bool = True) -> Lock:
+def make_private(path: str) -> None:
+    """Make a directory that nobody else may look into; parents that are missing are made alike, up to the data root."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileNotFoundError:
+        make_private(os.path.dirname(path))
+        make_private(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+
+
+def lock_directory(path: str, *, shared: bool = False, blocking: bool = True) -> Lock:
     """Lock a directory, made with its parents if it is missing."""
-    os.makedirs(path, mode=mode, exist_ok=True)
+    make_private(path)
     return Lock(path, shared=shared, blocking=blocking)
 
 

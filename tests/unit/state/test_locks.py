@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.state import full_disk
 
-from pyctl.state.locks import Lock, is_temporary, lock_directory, write_atomic
+from pyctl.state.locks import Lock, is_temporary, lock_directory, make_private, write_atomic
 
 
 def test_a_held_lock_excludes_everybody_else_in_this_process_too(tmp_path: Path) -> None:
@@ -72,3 +72,13 @@ def test_a_full_disk_is_named_with_the_file(tmp_path: Path, monkeypatch: pytest.
         write_atomic(f"{tmp_path}/file", "content")
     monkeypatch.undo()
     assert (caught.value.filename, os.listdir(tmp_path)) == (f"{tmp_path}/file", [])
+
+
+def test_nobody_else_may_look_into_a_private_directory_or_its_new_parents(tmp_path: Path) -> None:
+    deep = tmp_path / "root" / "store" / "names"
+    make_private(str(deep))
+    make_private(str(deep))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (deep, deep.parent, deep.parent.parent)} == {0o700}
+    (deep / "file").touch()
+    with pytest.raises(FileExistsError):
+        make_private(str(deep / "file"))
