@@ -41,10 +41,11 @@ class NameStore:
             write_atomic(f"{self._directory}/{name}", container_id, durable=False)
 
     def release(self, name: str, container_id: str) -> None:
-        """Give a name up, if the container has it; anything else counts as released."""
+        """Give a name up, or another one that the container has since nerdctl renamed it; none counts as released."""
         with lock_directory(self._directory):
-            if self._owner(name) == container_id:
-                os.unlink(f"{self._directory}/{name}")
+            for one in (name,) if self._owner(name) == container_id else os.listdir(self._directory):
+                if not is_temporary(one) and self._owner(one) == container_id:
+                    os.unlink(f"{self._directory}/{one}")
 
     def sweep(self) -> None:
         """Remove what a writer that was killed left half-written: whoever holds the lock knows that nobody writes."""
