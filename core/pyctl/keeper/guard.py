@@ -1,7 +1,8 @@
 """Rules that somebody flushed are noticed: by the kernel's word where it gives one, by a look every few seconds otherwise.
 
-Only while ``is_needed()`` says that there are containers, and a bridge whose rules the driver has recorded. Putting them
-back is a pyctl process's job (``pyctl internal repair``); here is only what notices.
+Only while there are containers, and a bridge whose rules the driver has recorded or a connection made by CNI binaries:
+what those wrote is not known here, so only the kernel's word that FORWARD or PREROUTING lost something counts for them.
+Putting rules back is a pyctl process's job (``pyctl internal repair``); here is only what notices.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _SO_ATTACH_FILTER = 26
 _OLD_TABLES = {2: ("/proc/net/ip_tables_names", 0), 10: ("/proc/net/ip6_tables_names", 41)}  # and getsockopt's level
 _SO_GET_INFO, _SO_GET_ENTRIES = 64, 65
 _OUR_TABLE, _FORWARD = b"pyctl\0", b"FORWARD\0"
+_CNI_RESULTS = "/var/lib/cni/results"
 _INFO, _SIZE_AT = 84, 80  # of struct ipt_getinfo: name, hooks, 5 entry points, 5 underflows, number of entries, their size
 _ENTRIES_AT = 40  # of struct ipt_get_entries: name, size, padding
 
@@ -141,7 +143,7 @@ class Guard:
 
     def _hurried(self) -> None:
         self._hurry = None
-        if self._bridges() and not self._is_repairing:
+        if not self._is_repairing and (self._bridges() or _names(_CNI_RESULTS)):
             self._repair()
 
     def _repair(self) -> None:
@@ -157,10 +159,7 @@ class Guard:
             self._hurry = self._loop.later(_DEBOUNCE_S, self._hurried)
 
     def _bridges(self) -> list[str]:
-        try:
-            return [name for name in os.listdir(self._bridges_dir) if not name.startswith(".")]
-        except FileNotFoundError:
-            return []
+        return [name for name in _names(self._bridges_dir) if not name.startswith(".")]
 
     def _has_element(self, bridge: str) -> bool:
         """Has the table's set of bridges this one?"""
@@ -212,8 +211,15 @@ def _is_interface(name: str) -> bool:
         return False
 
 
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
 def concerns_us(data: bytes) -> bool:
-    """Do these messages tell of something deleted from our table, or from anybody's FORWARD chain?"""
+    """Do these messages tell of something deleted from our table, or from anybody's FORWARD or PREROUTING chain?"""
     offset = 0
     while offset + 20 <= len(data):
         size, kind = struct.unpack_from("=IH", data, offset)
@@ -221,7 +227,7 @@ def concerns_us(data: bytes) -> bool:
             return False
         if kind in (_DEL_TABLE, _DEL_CHAIN, _DEL_RULE):
             body = data[offset + 20 : offset + size]
-            if _OUR_TABLE in body[:32] or _FORWARD in body:
+            if _OUR_TABLE in body[:32] or any(chain in body for chain in _CHAINS):
                 return True
         offset += size + 3 & ~3
     return False
@@ -296,3 +302,7 @@ def _frame(family: int) -> bytes:
 
 def _attribute(kind: int, value: bytes) -> bytes:
     return struct.pack("=HH", len(value) + 4, kind) + value + b"\0" * (-len(value) % 4)
+
+
+# As messages about rules and about chains name one; CNI-FORWARD loses rules whenever a container goes.
+_CHAINS = tuple(_attribute(kind, name) for kind in (2, 3) for name in (_FORWARD, b"PREROUTING\0"))

@@ -28,11 +28,13 @@ def message(kind: int, *names: str) -> bytes:
         (message(NEW_RULE, "pyctl", "forward"), False),
         (message(DEL_ELEMENT, "pyctl", "ports4"), False),
         (message(DEL_TABLE, "firewalld"), False),
+        (message(DEL_RULE, "nat", "PREROUTING"), True),
         (message(DEL_RULE, "filter", "INPUT"), False),
+        (message(DEL_RULE, "filter", "CNI-FORWARD"), False),
         (message(DEL_TABLE, "firewalld") + message(DEL_TABLE, "pyctl"), True),
         (message(DEL_TABLE, "pyctl")[:10], False),
         (b"", False),
     ],
 )
-def test_deletions_of_our_table_and_of_forward_chains_count(data: bytes, is_ours: bool) -> None:
+def test_deletions_of_our_table_and_of_chains_that_lead_to_containers_count(data: bytes, is_ours: bool) -> None:
     assert concerns_us(data) == is_ours
