@@ -80,6 +80,12 @@ def test_its_hooks_connect_it_and_it_keeps_its_name(pyctl: Any, hooked: Hooked) 
     assert hooked.words() == ["createRuntime", "postStop"] * 2 and not (hooked.names / hooked.name).exists()
 
 
+def test_who_is_killed_is_released_though_another_tool_started_it(pyctl: Any, hooked: Hooked, engine: Engine) -> None:
+    engine.ctr("tasks", "start", "-d", "--null-io", hooked.container_id)
+    pyctl("kill", hooked.name)
+    assert hooked.words() == ["createRuntime", "postStop"] and hooked.owner() == hooked.container_id
+
+
 def test_a_run_that_another_tool_began_is_ended_by_stop_and_followed_by_start(pyctl: Any, engine: Engine, hooked: Hooked) -> None:
     engine.ctr("tasks", "start", "-d", hooked.container_id)  # leaves FIFOs
     pyctl("stop", "-t", "0", hooked.name)

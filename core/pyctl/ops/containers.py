@@ -83,9 +83,16 @@ def restart(
 
 
 def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Iterator[tuple[str, object]]:
-    """Send a signal; whatever it does to the process is the keeper's business. Docker's errors."""
+    """Send a signal; what comes of it is the keeper's business, but SIGKILL's end is waited for. Docker's errors.
+
+    What another tool started no keeper watches: after SIGKILL its network and its name among its peers go here.
+    """
+    import os
+    from signal import SIGKILL
+
+    from pyctl.ops.ending import finish_run, state_of
     from pyctl.ops.signals import parse_signal
-    from pyctl.ops.tasks import find_task
+    from pyctl.ops.tasks import find_task, kill_and_wait
 
     number = parse_signal(signal)
 
@@ -95,6 +102,13 @@ def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Ite
         if status is None or status.status not in _RUNNING:
             raise ConflictError(f"cannot kill container: {name}: container {container.container_id} is not running")
         mark_stopped(session, container, is_stopped=True)
+        if number == SIGKILL:
+            is_foreign = not os.path.exists(state_of(session, container.container_id).start_journal)
+            kill_and_wait(session.client, container.container_id, status)
+            errors = finish_run(session, container.container_id) if is_foreign else []
+            if errors:
+                raise BaseExceptionGroup(f"killed {container_name(container)}, but could not release everything", errors)
+            return
         try:
             session.client.tasks.kill(container.container_id, number)
         except NotFoundError:
