@@ -41,6 +41,18 @@ def test_a_temporary_container_is_gone_once_it_was_stopped(pyctl: Any, busybox: 
         assert (pyctl("ps", "-aq").out, pyctl("volume", "ls", "-q").out) == ("", "")
 
 
+def test_a_temporary_container_whose_command_was_killed_is_reconciled(pyctl: Any, busybox: str, name: str) -> None:
+    command = ("sh", "-c", "echo ready; exec sleep 1000")
+    front = pyctl.popen("run", "--rm", "-v", "/data", *NO_NETWORK, "--name", name, busybox, *command, stdout=subprocess.PIPE)
+    assert front.stdout.readline() == b"ready\n"
+    front.kill()
+    front.communicate(timeout=30)
+    pyctl("kill", name)
+    pyctl("wait", name)
+    pyctl("system", "reconcile")
+    assert (pyctl("ps", "-aq").out, pyctl("volume", "ls", "-q").out) == ("", "")
+
+
 def test_a_name_is_taken_once(pyctl: Any, busybox: str, name: str) -> None:
     first = pyctl("create", *NO_NETWORK, "--name", name, busybox).out
     done = pyctl("run", *NO_NETWORK, "--name", name, busybox, ok=False)

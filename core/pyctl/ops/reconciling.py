@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from pyctl.lifecycle.journal import open_locked
 from pyctl.ops.ending import state_of
-from pyctl_hookspecs.errors import PyctlError
+from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,9 +158,9 @@ def reconcile(session: Session) -> list[str]:
 
 
 def _finish_forgotten(session: Session, container_id: str) -> list[str]:
-    """A run is over and still holds its network: the machine went down, or the keeper could not do it."""
+    """A run is over and still holds its network: the machine went down, or who had to see to it was killed."""
     from pyctl.lifecycle.journal import is_owned
-    from pyctl.ops.ending import finish_run
+    from pyctl.ops.ending import finish_run, remove_if_temporary
     from pyctl.ops.tasks import find_task
 
     state = state_of(session, container_id)
@@ -173,6 +173,10 @@ def _finish_forgotten(session: Session, container_id: str) -> list[str]:
         errors = finish_run(session, container_id)
     if errors:
         raise BaseExceptionGroup(f"could not release everything of container {container_id}", errors)
+    try:
+        remove_if_temporary(session, session.client.containers.get(container_id))
+    except NotFoundError:
+        pass  # somebody removed it, and left its state behind or is about to take it along
     return [f"released what container {container_id} used while it ran"]
 
 
