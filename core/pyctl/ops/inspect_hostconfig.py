@@ -228,6 +228,14 @@ def _security(facts: ContainerFacts) -> list[str] | None:
 
 
 def _shm_size(facts: ContainerFacts) -> int:
+    """What was asked for, as Docker shows it, though another's ``/dev/shm``, or none, may be mounted."""
+    from pyctl.spec.filesystem import shm_bytes
+
+    if facts.options is not None:
+        return shm_bytes(facts.options.shm_size)
+    asked = (facts.label_json("ipc") or {}).get("shmSize")
+    if asked:
+        return shm_bytes(str(asked))
     for mount in facts.spec.get("mounts") or ():
         if mount.get("destination") == "/dev/shm":
             for word in mount.get("options") or ():

@@ -221,10 +221,10 @@ def test_rights_without_a_request_are_the_difference_to_the_usual_ones(world: Wo
 
 
 def test_privileged_has_no_masked_paths_and_no_list_of_rights(world: World) -> None:
-    world.add("web", privileged=True, pid="host", uts="host", ipc="host")
+    world.add("web", privileged=True, pid="host", uts="host", ipc="host", shm_size="2m")
     host = look(world)["HostConfig"]
     assert (host["Privileged"], host["CapAdd"], host["MaskedPaths"], host["SecurityOpt"]) == (True, None, None, None)
-    assert (host["PidMode"], host["UTSMode"], host["IpcMode"]) == ("host", "host", "host")
+    assert (host["PidMode"], host["UTSMode"], host["IpcMode"], host["ShmSize"]) == ("host", "host", "host", 2 << 20)
 
 
 def test_the_runtime_that_was_chosen_is_named(world: World) -> None:
