@@ -22,21 +22,27 @@ DEFAULT_DIRECTORY = "/var/lib/cni/networks"
 
 
 class Leases:
-    """The pool of one network, locked while the context is open. ``owner`` is ``<namespace>-<container ID>``."""
+    """The pool of one network, locked while the context is open. ``owner`` is ``<namespace>-<container ID>``.
 
-    __slots__ = ("_directory", "_lock", "_network")
+    With ``must_exist``, entering raises FileNotFoundError where there is none, instead of making it.
+    """
 
-    def __init__(self, network: str, data_dir: str = "") -> None:
-        self._network = network
+    __slots__ = ("_directory", "_lock", "_must_exist", "_network")
+
+    def __init__(self, network: str, data_dir: str = "", *, must_exist: bool = False) -> None:
+        self._network, self._must_exist = network, must_exist
         self._directory = os.path.join(data_dir or DEFAULT_DIRECTORY, network)
         self._lock = -1
 
     def __enter__(self) -> Self:
         while True:
-            os.makedirs(self._directory, mode=0o755, exist_ok=True)
+            if not self._must_exist:
+                os.makedirs(self._directory, mode=0o755, exist_ok=True)
             try:
                 self._lock = os.open(os.path.join(self._directory, "lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
+                if self._must_exist:
+                    raise
                 continue  # the network was removed just now
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
@@ -46,10 +52,6 @@ class Leases:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._lock)
         self._lock = -1
-
-    def exists(self) -> bool:
-        """Has this network ever given out an address?"""
-        return os.path.isdir(self._directory)
 
     def take(
         self, owner: str, interface: str, ranges: Sequence[Range], *, position: int = 0, wanted: str = ""
@@ -99,7 +101,7 @@ class Leases:
         return not os.path.exists(path) and self._write(path, _content(owner, interface))
 
     def held(self) -> list[tuple[str, str]]:
-        """Owner and interface of every lease."""
+        """Owner and interface of every lease. To look, nobody has to wait for the lock."""
         found = []
         for _, content in self._entries(""):
             owner, separator, interface = content.decode(errors="replace").partition("\r\n")
@@ -113,9 +115,18 @@ class Leases:
             if is_own(content.partition(b"\r\n")[0].decode(errors="replace")):
                 os.unlink(os.path.join(self._directory, name))
         if next(self._entries(""), None) is None:
-            for name in os.listdir(self._directory):
-                os.unlink(os.path.join(self._directory, name))
-            os.rmdir(self._directory)
+            self._drop()
+
+    def _drop(self) -> None:
+        import shutil
+        import threading
+
+        base, network = os.path.split(self._directory)
+        # At once: somebody may open the lock while we empty the directory. No network's name begins with a dot.
+        os.rename(self._directory, f"{base}/.{network}.{os.getpid()}.{threading.get_ident()}")
+        for name in os.listdir(base):
+            if name.startswith(f".{network}."):  # one that was killed left its own
+                shutil.rmtree(f"{base}/{name}", ignore_errors=True)
 
     def _take_wanted(self, key: bytes, ranges: Sequence[Range], position: int, wanted: str) -> tuple[str, Range]:
         from pyctl_plugins.network._addresses import to_number
@@ -162,7 +173,11 @@ class Leases:
             return None
 
     def _entries(self, mark: str) -> Iterator[tuple[str, bytes]]:
-        for name in os.listdir(self._directory):
+        try:
+            names = os.listdir(self._directory)
+        except FileNotFoundError:
+            return
+        for name in names:
             if not name[0].isalnum() or name == "lock" or name.startswith("last_reserved_ip") or mark not in name:
                 continue
             try:
@@ -176,25 +191,27 @@ class Leases:
 
 def release(network: str, owner: str, interface: str, data_dir: str = "") -> None:
     """Give back whatever an interface holds; a network or lease that is not there counts as given back."""
-    leases = Leases(network, data_dir)
-    if leases.exists():
-        with leases:
+    try:
+        with Leases(network, data_dir, must_exist=True) as leases:
             leases.release(owner, interface)
+    except FileNotFoundError:
+        pass
 
 
 def remove(network: str, is_own: Callable[[str], bool], data_dir: str = "") -> None:
     """Give back everything of these owners, and the pool if that was all; again succeeds."""
-    leases = Leases(network, data_dir)
-    if leases.exists():
-        with leases:
+    try:
+        with Leases(network, data_dir, must_exist=True) as leases:
             leases.remove(is_own)
+    except FileNotFoundError:
+        pass
 
 
 def networks(data_dir: str = "") -> list[str]:
     """The networks with a pool below a directory."""
     base = data_dir or DEFAULT_DIRECTORY
     try:
-        return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
+        return sorted(name for name in os.listdir(base) if name[0] != "." and os.path.isdir(os.path.join(base, name)))
     except FileNotFoundError:
         return []
 

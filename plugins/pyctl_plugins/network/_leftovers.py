@@ -82,8 +82,7 @@ def _leases(connected: Sequence[ConnectedNetwork], host: Host) -> list[str]:
     for data_dir in dict.fromkeys(["", *(_conflist.read(one.request.conflist).data_dir for one in connected)]):
         end = "/" + data_dir.replace("%", "%25").replace("/", "%2F") if data_dir else ""
         for network in _leases.networks(data_dir):
-            with _leases.Leases(network, data_dir) as leases:
-                held = leases.held()
+            held = _leases.Leases(network, data_dir).held()
             found += [
                 f"{network}/{owner}/{interface}{end}"
                 for owner, interface in held

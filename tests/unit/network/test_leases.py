@@ -147,6 +147,40 @@ def test_a_pool_that_went_while_we_waited_for_it_is_made_again(tmp_path: Path) -
     assert (tmp_path / "n/10.0.0.2").exists()
 
 
+def test_a_pool_that_others_look_into_goes_all_the_same(tmp_path: Path) -> None:
+    """A repair, or the late release of a container: neither keeps the directory, nor makes it again."""
+    directory, is_over = str(tmp_path), threading.Event()
+
+    def meddle() -> None:
+        while not is_over.is_set():
+            _leases.release("n", "b", "eth0", directory)
+            Leases("n", directory).held()
+
+    threads = [threading.Thread(target=meddle) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(30):
+            with Leases("n", directory) as leases:
+                leases.take("a", "eth0", [Range("10.0.0.0/29")])
+            _leases.remove("n", lambda owner: True, directory)
+            assert not (tmp_path / "n").exists()
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_removal_left_goes_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".net.77.1").mkdir()
+    (tmp_path / ".net.77.1" / "lock").touch()
+    _take(tmp_path, "c1")
+    assert _leases.networks(str(tmp_path)) == ["net"]
+    _leases.remove("net", lambda owner: True, str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_address_in_use_is_entered_again_unless_somebody_has_it(tmp_path: Path) -> None:
     with Leases("n", str(tmp_path)) as leases:
         assert leases.renew("a", "eth0", "10.0.0.5")
