@@ -324,3 +324,18 @@ def test_repair_sweeps_what_is_left_of_a_network_and_spares_the_next(world: Worl
     assert "br-gone" not in sh("nft list ruleset") and world.repair(box) == ()
     assert seen_from(box.dial(), FAR, 99, world.far.listen(99)) == HOST
     assert seen_from(world.far.dial(), HOST, 8080, box.listen(80)) == FAR
+
+
+def test_what_cni_wrote_for_a_bridge_goes_with_it(world: World) -> None:
+    """For nerdctl's containers on the same network; the plug-in itself never takes it back."""
+    for program in ("iptables-nft", "ip6tables-nft"):
+        sh(f"{program} -N CNI-ISOLATION-STAGE-1 && {program} -N CNI-ISOLATION-STAGE-2")
+        for name in ("br-both", "br-bothe"):
+            sh(f"{program} -A CNI-ISOLATION-STAGE-1 -i {name} ! -o {name} -j CNI-ISOLATION-STAGE-2")
+            sh(f"{program} -A CNI-ISOLATION-STAGE-2 -o {name} -j DROP")
+    conflist = world.network("both", "10.72.0.1/24", "fd72::1/64")
+    world.remove(world.box(1, conflist=conflist))
+    bridge.remove_network("both", conflist, world.host)
+    for program in ("iptables-nft", "ip6tables-nft"):
+        left = sh(f"{program} -S").splitlines()
+        assert [rule for rule in left if "br-both " in rule] == [] and len([rule for rule in left if "br-bothe" in rule]) == 2

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 from pyctl_hookspecs import PyctlError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _WAIT = ("-w", "30")  # seconds, for whoever writes rules at this moment
 _COMMANDS = ("iptables", "ip6tables")
 _PORTMAP_CHAIN = "CNI-HOSTPORT-DNAT"
@@ -38,29 +34,30 @@ def remove_container(network: str, owner: str) -> None:
         PyctlError: iptables refused.
     """
     for command in _COMMANDS:
-        _remove(command, "nat", lambda rule: _is_of(network, owner, rule))
+        rules = _rules(command, "nat") or []
+        wanted = [rule for rule in rules if _is_of(network, owner, rule)]
+        _remove(command, "nat", wanted)
+        # A chain of CNI's that only these rules led to is the container's own.
+        kept = {target for rule in rules if rule not in wanted for target in rule[-1:]}
+        for chain in {rule[-1] for rule in wanted if rule[-1].startswith("CNI-") and rule[-2] == "-j"} - kept:
+            _run(command, *_WAIT, "-t", "nat", "-F", chain)
+            _run(command, *_WAIT, "-t", "nat", "-X", chain)
 
 
 def remove_bridge(bridge: str) -> None:
-    """Take away what isolates a bridge that is no more.
+    """Take away what isolates a bridge that is no more. The chains stay, empty or not: all bridges share them.
 
     Raises:
         PyctlError: iptables refused.
     """
     for command in _COMMANDS:
-        _remove(command, "filter", lambda rule: rule[1].startswith("CNI-ISOLATION-") and bridge in rule)
+        rules = _rules(command, "filter") or []
+        _remove(command, "filter", [rule for rule in rules if rule[1].startswith("CNI-ISOLATION-") and bridge in rule])
 
 
-def _remove(command: str, table: str, is_wanted: Callable[[list[str]], bool]) -> None:
-    rules = _rules(command, table) or []
-    wanted = [rule for rule in rules if is_wanted(rule)]
-    for rule in wanted:
+def _remove(command: str, table: str, rules: list[list[str]]) -> None:
+    for rule in rules:
         _run(command, *_WAIT, "-t", table, "-D", *rule[1:])
-    # A chain of CNI's that only these rules led to is a container's own.
-    kept = {target for rule in rules if rule not in wanted for target in rule[-1:]}
-    for chain in {rule[-1] for rule in wanted if rule[-1].startswith("CNI-") and rule[-2] == "-j"} - kept:
-        _run(command, *_WAIT, "-t", table, "-F", chain)
-        _run(command, *_WAIT, "-t", table, "-X", chain)
 
 
 def _is_of(network: str, owner: str, rule: list[str]) -> bool:

@@ -270,9 +270,17 @@ class Table:
             return True  # nobody filters there
         return len(self._accepts(family, bridge)) >= 2
 
+    def is_isolated_by_cni(self, bridge: str) -> bool:
+        """Did CNI's firewall plug-in, for another tool's container, write rules for this bridge? It never takes them back."""
+        return any(self._rules(family, "CNI-ISOLATION-STAGE-1", bridge) for family in (_IP, _IP6))
+
     def _accepts(self, family: int, bridge: str) -> list[bytes]:
-        query = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, "FORWARD")
-        mark = f"pyctl:{bridge}\0".encode()
+        return self._rules(family, "FORWARD", f"pyctl:{bridge}")
+
+    def _rules(self, family: int, chain: str, word: str) -> list[bytes]:
+        """The rules of a chain of iptables' filter table that have this word; none where there is no such chain."""
+        query = pack(">BBH", family, 0, 0) + text(1, "filter") + text(2, chain)
+        mark = f"{word}\0".encode()
         try:
             return [rule for rule in self._netlink.dump(Message(_GETRULE, 0, query)) if mark in rule]
         except FileNotFoundError:

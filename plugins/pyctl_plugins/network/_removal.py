@@ -15,7 +15,7 @@ def remove(network: str, conflist: str, host: Host) -> None:
     Raises:
         PyctlError: the kernel or nft refused.
     """
-    from pyctl_plugins.network import _conflist, _leases, _nft, _records, _wiring
+    from pyctl_plugins.network import _cni_rules, _conflist, _leases, _nft, _records, _wiring
     from pyctl_plugins.network import _rtnetlink as rt
 
     config = _conflist.read(conflist)
@@ -32,6 +32,8 @@ def remove(network: str, conflist: str, host: Host) -> None:
             try:
                 table.forget(config)
                 table.stop_forwarding(config.bridge)
+                if table.is_isolated_by_cni(config.bridge):
+                    _cni_rules.remove_bridge(config.bridge)
             finally:
                 table.close()
         _leases.remove(network, lambda owner: _records.is_own(owner, host), config.data_dir)
