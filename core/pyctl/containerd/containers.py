@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyctl.containerd._api import common_pb2, containers_pb2
 from pyctl.containerd.records import SPEC_TYPE, AnyValue, Container
 from pyctl.containerd.wire import any_message, time_text
+from pyctl.spec.own_labels import packed, unpacked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _message(record: Container) -> containers_pb2.Container:
         runtime = containers_pb2.Container.Runtime(name=record.runtime_name, options=any_message(options) if options else None)
     return containers_pb2.Container(
         id=record.container_id,
-        labels=record.labels,
+        labels=packed(record.labels),
         image=record.image,
         runtime=runtime,
         spec=common_pb2.Any(type_url=SPEC_TYPE, value=record.spec_json) if record.spec_json else None,
@@ -98,7 +99,7 @@ def _record(message: containers_pb2.Container) -> Container:
     options = runtime.options if runtime.HasField("options") else None
     return Container(
         container_id=message.id,
-        labels=dict(message.labels),
+        labels=unpacked(dict(message.labels)),
         image=message.image,
         runtime_name=runtime.name,
         runtime_options=AnyValue(type_url=options.type_url, value=options.value) if options else None,
