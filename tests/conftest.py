@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator
+from typing import Any
 
 import pytest
+from tests.integration.engines import VERSIONS
 
 LIMIT_S = 240  # a test that waits for what never comes fails by name instead of holding everything up
 
@@ -14,6 +16,19 @@ LIMIT_S = 240  # a test that waits for what never comes fails by name instead of
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs no daemon first, because it says sooner what is wrong."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several workers (``tests/run``): the tests of one containerd version belong to one of them, others go by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByVersion(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            parameters = nodeid.rpartition("[")[2].rstrip("]").split("-")
+            return next((one for one in parameters if one in VERSIONS), nodeid.partition("::")[0])
+
+    return ByVersion(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import http.client
@@ -184,14 +185,17 @@ http {
 def nginx_layers(cache: str) -> list[bytes]:
     """Debian 12 with nginx-light as mmdebstrap makes it (kept in ``cache``: half a minute of work), and a page of ours."""
     path = f"{cache}/nginx.tar"
-    if not os.path.exists(path):
-        os.makedirs(cache, exist_ok=True)
-        trim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
-        subprocess.run(
-            ["mmdebstrap", "-q", "--variant=minbase", "--format=tar", "--include=nginx-light", *trim, "bookworm", f"{path}.part"],
-            check=True,
-        )
-        os.rename(f"{path}.part", path)
+    os.makedirs(cache, exist_ok=True)
+    with open(f"{path}.lock", "w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # the other worker wants it too
+        if not os.path.exists(path):
+            trim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
+            made = f"{path}.part"
+            subprocess.run(
+                ["mmdebstrap", "-q", "--variant=minbase", "--format=tar", "--include=nginx-light", *trim, "bookworm", made],
+                check=True,
+            )
+            os.rename(made, path)
     with open(path, "rb") as file:
         base = file.read()
     page = tar({"etc/nginx/nginx.conf": NGINX_CONFIG, "usr/share/nginx/html/index.html": b"<title>Welcome to nginx!</title>\n"})
