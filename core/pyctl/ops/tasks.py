@@ -40,18 +40,15 @@ def find_task(client: Client, container_id: str) -> TaskStatus | None:
 
 
 def delete_task(client: Client, container_id: str) -> ExitStatus | None:
-    """Delete a task, killing it first if it runs; None when there was none."""
-    try:
-        return client.tasks.delete(container_id)
-    except NotFoundError:
+    """Delete a task, killing it first if it runs; None when there was none.
+
+    One that was never started is killed too: containerd 2.1 would wait ten seconds for the end of its output.
+    """
+    status = find_task(client, container_id)
+    if status is None:
         return None
-    except PyctlError:  # shims have no status code for "still running"
-        status = find_task(client, container_id)
-        if status is None:
-            return None
-        if status.status == "stopped":
-            raise
-    kill_and_wait(client, container_id)
+    if status.status in ("created", "running", "paused", "pausing"):
+        kill_and_wait(client, container_id, status)
     try:
         return client.tasks.delete(container_id)
     except NotFoundError:
