@@ -170,6 +170,7 @@ def test_what_is_missing_on_the_host_has_the_exit_status_of_a_missing_command(sa
 EARLY = (
     *("-p foo", "-v :/b", "--memory-swappiness 200", "--security-opt foo", "--pid x", "--uts x", "--cgroupns x", "--dns x"),
     *("--env-file /nosuch", "--label-file /nosuch", "--expose x", "--ulimit nofile=2:1", "--add-host x", "--mac-address x"),
+    "--dns-search x_y",
 )
 LATE = (
     *("-v a:b:c:d", "-v /a:/b:loud", "-v /a:/", "--tmpfs rel", "-v /a:/b -v /c:/b", "-m 1m", "--cpus 400", "--cpu-period 1"),

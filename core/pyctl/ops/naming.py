@@ -26,10 +26,12 @@ def resolv_conf(session: Session, options: ContainerOptions, planned: Sequence[P
     ``serve`` may put the resolver in front; not before a loopback server the user chose, which is the container's own.
 
     Raises:
-        InvalidArgumentError: a server that is no address.
+        InvalidArgumentError: a server that is no address, a search domain that is none.
     """
-    from pyctl.state.resolv import is_loopback, marked, read_host, render
+    from pyctl.state.resolv import check_domain, is_loopback, marked, read_host, render
 
+    for domain in options.dns_search:
+        check_domain(domain)
     settings = session.settings
     host = read_host()
     own = options.dns or settings.dns

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _STUB = ("127.0.0.53", "/run/systemd/resolve/resolv.conf")
 _MOST = 3  # name servers the C library looks at
+_LONGEST_DOMAIN = 254
 _MARK = "# pyctl's resolver stands before these while the container runs, and asks "
 _OWN, _HOST = "them", "the host's"
 _ACTIVE = "# pyctl's resolver:"
@@ -56,6 +57,23 @@ def read_host(*, etc_path: str = "/etc/resolv.conf", stub_path: str = _STUB[1]) 
         if behind.nameservers:
             return behind
     return resolver
+
+
+def check_domain(text: str) -> None:
+    """
+    Raises:
+        InvalidArgumentError: Docker would not take it for ``--dns-search``.
+    """
+    name = text.strip()
+    if name == ".":
+        return
+    has_labels = all(
+        label.strip("-") == label and label.replace("-", "a").isalnum() for label in name.removesuffix(".").split(".")
+    )
+    if not (has_labels and name.isascii() and any(map(str.isalpha, name)) and len(name) <= _LONGEST_DOMAIN):
+        raise InvalidArgumentError(
+            f'invalid argument "{text}" for "--dns-search" flag: {text} is not a valid domain', exit_code=125
+        )
 
 
 def render(

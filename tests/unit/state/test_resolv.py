@@ -67,6 +67,14 @@ def test_a_server_that_is_no_address_is_named() -> None:
         resolv.render(HOST, dns=["dns.example"])
 
 
+def test_search_domains_are_those_docker_takes() -> None:
+    for good in ("a", "1a", ".", "a.b.", "corp.example", "x-1.example"):
+        resolv.check_domain(good)
+    for bad in ("", "1.1.1.1", "a_b.c", "a-.b", "-a", "a..b", "a b", "ä.b", "a\nnameserver b"):
+        with pytest.raises(InvalidArgumentError, match="is not a valid domain"):
+            resolv.check_domain(bad)
+
+
 def test_behind_the_systemd_stub_the_real_file_counts(tmp_path: Path) -> None:
     etc, stub = tmp_path / "etc", tmp_path / "stub"
     etc.write_text("nameserver 127.0.0.53\n")
