@@ -42,6 +42,7 @@ def census(engine: Engine) -> Census:
         "task": _lines(engine.ctr("tasks", "ls", "-q")),
         "snapshot": frozenset(line for line in _lines(engine.ctr("snapshots", "ls")) if line.split()[-1] in ("Active", "View")),
         "lease": _lines(engine.ctr("leases", "ls", "-q")),
+        "wait for output that nobody ends": frozenset(_undrained(engine)),
         "ingest": frozenset(line.split()[0] for line in engine.ctr("content", "active").splitlines()[1:]),
     }
 
@@ -101,6 +102,12 @@ def _listeners() -> Iterator[str]:
                 fields = line.split()
                 if protocol.startswith("udp") or fields[3] == "0A":
                     yield f"{int(fields[1].rsplit(':', 1)[1], 16)}/{protocol}"
+
+
+def _undrained(engine: Engine) -> Iterator[str]:
+    """What the shims of containerd 2.x say after ten seconds of waiting, which somebody waited with them."""
+    with open(f"{engine.base}/containerd.log") as log:
+        yield from (line.strip() for line in log if "failed to drain" in line)
 
 
 def _mounts() -> Iterator[str]:
