@@ -75,7 +75,7 @@ def _optional(facts: ContainerFacts, typed: ContainerOptions) -> dict[str, Any]:
     from pyctl.ops.listing import has_init
 
     found: dict[str, Any] = {
-        "Mounts": [_mount_request(point) for text in typed.mount for point in _mounted_by(facts, text)],
+        "Mounts": [_mount_request(point, text) for text in typed.mount for point in mounted_by(facts, text)],
         "Tmpfs": dict(_halves(text, ":") for text in typed.tmpfs),
         "Sysctls": _sysctls(facts),
         "Annotations": {k: v for k, v in (facts.spec.get("annotations") or {}).items() if "nerdctl/" not in k},
@@ -218,6 +218,9 @@ def _pid_mode(facts: ContainerFacts) -> str:
 def _security(facts: ContainerFacts) -> list[str] | None:
     if facts.options is not None:
         found = list(facts.options.security_opt)
+        is_open = facts.options.privileged or "host" in (facts.options.pid, facts.options.ipc)
+        if is_open and not any(text.startswith("label=") for text in found):
+            found.append("label=disable")  # whether the machine has SELinux or not, as Docker shows it
     else:
         found = ["no-new-privileges"] if facts.process.get("noNewPrivileges") else []
         if facts.process.get("apparmorProfile"):
@@ -292,7 +295,7 @@ def mount_at(facts: ContainerFacts, destination: str) -> MountPoint | None:
     return next((point for point in facts.mounts if posixpath.normpath(point.destination) == wanted), None)
 
 
-def _mounted_by(facts: ContainerFacts, text: str) -> tuple[MountPoint, ...]:
+def mounted_by(facts: ContainerFacts, text: str) -> tuple[MountPoint, ...]:
     """The mount that a ``--mount`` made."""
     for part in text.split(","):
         key, _, value = part.partition("=")
@@ -302,7 +305,10 @@ def _mounted_by(facts: ContainerFacts, text: str) -> tuple[MountPoint, ...]:
     return ()
 
 
-def _mount_request(point: MountPoint) -> dict[str, Any]:
+def _mount_request(point: MountPoint, text: str) -> dict[str, Any]:
+    from pyctl.spec.mountflag import parse_mount_flag
+
+    request = parse_mount_flag(text, "")
     found: dict[str, Any] = {"Type": point.type}
     source = point.name or point.source
     if source:
@@ -310,8 +316,18 @@ def _mount_request(point: MountPoint) -> dict[str, Any]:
     found["Target"] = point.destination
     if not point.read_write:
         found["ReadOnly"] = True
-    if point.type == "bind" and point.propagation not in ("", "rprivate"):
-        found["BindOptions"] = {"Propagation": point.propagation}
+    if point.type == "bind":
+        propagation = {"Propagation": point.propagation} if point.propagation not in ("", "rprivate") else {}
+        options: dict[str, Any] = propagation | ({"NonRecursive": True} if "bind" in request.options else {})
+    elif point.type == "volume":
+        labels = dict(_halves(word.partition("=")[2], "=") for word in request.options)
+        options = ({} if request.copy_up else {"NoCopy": True}) | ({"Labels": labels} if labels else {})
+        options |= {"DriverConfig": {}} if options else {}
+    else:
+        options = {"SizeBytes": request.size_bytes} if request.size_bytes else {}
+        options |= {"Mode": int(request.mode, 8)} if request.mode else {}
+    if options:
+        found[f"{point.type.capitalize()}Options"] = options
     return found
 
 

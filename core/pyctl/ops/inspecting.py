@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pyctl.containerd.records import Container
     from pyctl.ops.inspect_facts import ContainerFacts
     from pyctl.ops.session import Session
+    from pyctl.spec.mounts import MountPoint
 
 KINDS = ("container", "image", "network", "volume")
 
@@ -194,5 +195,17 @@ def _mounts(facts: ContainerFacts) -> list[dict[str, Any]]:
         entry |= {"Source": point.source, "Destination": point.destination}
         if point.driver:
             entry["Driver"] = point.driver
-        found.append(entry | {"Mode": point.mode, "RW": point.read_write, "Propagation": point.propagation})
+        found.append(entry | {"Mode": _mode(facts, point), "RW": point.read_write, "Propagation": point.propagation})
     return found
+
+
+def _mode(facts: ContainerFacts, point: MountPoint) -> str:
+    """The options behind ``-v`` as they were written; what has none there is told by Docker's rules."""
+    from pyctl.ops.inspect_hostconfig import mounted_by
+
+    if facts.options is None:
+        return point.mode
+    if any(point in mounted_by(facts, text) for text in facts.options.mount):
+        return "z" if point.type == "volume" else ""
+    is_anonymous = point.type == "volume" and point.name in (facts.label_json("anonymous-volumes") or ())
+    return "" if is_anonymous else point.mode

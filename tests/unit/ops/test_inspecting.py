@@ -321,6 +321,33 @@ def test_with_the_request_everything_is_as_it_was_typed(world: World) -> None:
     assert found["Image"] == "sha256:" + "c" * 64
 
 
+def test_what_mount_flags_asked_for_is_told_as_docker_tells_it(world: World) -> None:
+    flags = (
+        "type=bind,src=/src,dst=/mnt,ro,bind-nonrecursive",
+        "type=volume,src=data,dst=/data,volume-nocopy,volume-label=k=v",
+        "type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=700",
+    )
+    found = ask(world, ContainerOptions(image="busybox", command=("true",), mount=flags))
+    assert [point["Mode"] for point in found["Mounts"]] == ["", "z", ""]
+    bind, volume, tmpfs = found["HostConfig"]["Mounts"]
+    assert (bind["ReadOnly"], bind["BindOptions"]) == (True, {"NonRecursive": True})
+    assert volume["VolumeOptions"] == {"NoCopy": True, "Labels": {"k": "v"}, "DriverConfig": {}}
+    assert tmpfs["TmpfsOptions"] == {"SizeBytes": 1 << 20, "Mode": 0o700}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"privileged": True, "security_opt": ("seccomp=unconfined",)}, ["seccomp=unconfined", "label=disable"]),
+        ({"pid": "host"}, ["label=disable"]),
+        ({"ipc": "host", "security_opt": ("label=type:x",)}, ["label=type:x"]),
+        ({"uts": "host"}, None),
+    ],
+)
+def test_a_container_that_sees_the_machine_has_no_label(world: World, fields: dict[str, Any], expected: Any) -> None:
+    assert ask(world, ContainerOptions(image="busybox", command=("true",), **fields))["HostConfig"]["SecurityOpt"] == expected
+
+
 def test_a_detached_container_is_attached_to_nothing(world: World) -> None:
     config = ask(world, ContainerOptions(image="busybox", command=("true",), interactive=True, detach=True))["Config"]
     assert (config["OpenStdin"], config["StdinOnce"], config["AttachStdin"], config["AttachStdout"]) == (
