@@ -23,6 +23,7 @@ _POSITIONALS = {
     "names": ("containers", "images"),
     "network": ("networks",),
     "networks": ("networks",),
+    "removable_networks": ("removable-networks",),
     "volumes": ("volumes",),
     "shell": ("shells",),
 }

@@ -10,6 +10,7 @@ NAMES = {
     "containers": ("web", "db"),
     "images": ("busybox:latest",),
     "networks": ("bridge", "host", "none"),
+    "removable-networks": ("front",),
     "volumes": ("data",),
     "formats": ("json", "table"),
     "shells": ("bash", "zsh", "fish"),
@@ -53,6 +54,11 @@ def test_values_of_flags_are_offered() -> None:
     assert names("run", "-d", "--network", "b") == ["bridge"]
     assert names("run", "-it", "--network=h") == ["--network=host"]
     assert names("ps", "--format", "j") == ["json"]
+
+
+def test_networks_that_nobody_can_remove_are_not_offered_for_it() -> None:
+    assert names("network", "rm", "") == ["front"]
+    assert names("network", "inspect", "b") == ["bridge"]
 
 
 def test_files_are_offered_where_files_go() -> None:

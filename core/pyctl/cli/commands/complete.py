@@ -86,10 +86,15 @@ def _networks(session: Session) -> Sequence[str]:
     return networks.names(session)
 
 
+def _removable_networks(session: Session) -> Sequence[str]:
+    return [name for name in _networks(session) if name not in ("bridge", "host", "none")]
+
+
 # Names of containers are files: no daemon is asked for them.
 _LOOKS: dict[str, Callable[[Session], Sequence[str]]] = {
     "containers": lambda session: list(session.names.all()),
     "images": _images,
     "networks": _networks,
+    "removable-networks": _removable_networks,
     "volumes": _volumes,
 }

@@ -124,13 +124,13 @@ def create(settings: Settings, options: CreateOptions, network: str) -> None:
         echo(create_network(session, wish))
 
 
-def rm(settings: Settings, options: RmOptions, networks: tuple[str, ...]) -> int:
+def rm(settings: Settings, options: RmOptions, removable_networks: tuple[str, ...]) -> int:
     """Remove one or more networks."""
     from pyctl.lifecycle.batch import in_batch
     from pyctl.ops.network_remove import remove
 
     with session_for(settings) as session:
-        return echo_batch(in_batch(lambda name: remove(session, name, force=options.force), networks, limit=1))
+        return echo_batch(in_batch(lambda name: remove(session, name, force=options.force), removable_networks, limit=1))
 
 
 def prune(settings: Settings, options: PruneOptions) -> int:
