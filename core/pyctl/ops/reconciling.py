@@ -47,16 +47,22 @@ def pending(session: Session, container_id: str) -> Iterator[None]:
 
 
 def undo_abandoned(session: Session) -> list[str]:
-    """Undo every noted plan whose owner is gone; returns one line for each.
+    """Undo every noted plan whose owner is gone, go on with containers whose command is; returns one line for each.
 
     What cannot be undone is said and stays noted: it is no reason to refuse what has nothing to do with it.
     """
+    from pyctl.ops.fronts import take_over_abandoned
+
     lines: list[str] = []
     for container_id in noted(session):
         try:
             lines += undo_container(session, container_id)
         except (PyctlError, OSError, ExceptionGroup) as error:
             session.notices += [f"WARNING: leftovers of {container_id[:12]} are still there: {one}" for one in _members(error)]
+    try:
+        lines += take_over_abandoned(session)
+    except (PyctlError, OSError, ExceptionGroup) as error:
+        session.notices += [f"WARNING: a container whose command was killed is not taken over: {one}" for one in _members(error)]
     return lines
 
 
@@ -135,6 +141,7 @@ def reconcile(session: Session) -> list[str]:
         BaseExceptionGroup: what could not be undone; the rest is.
     """
     from pyctl.keeper import client as keeper
+    from pyctl.ops.fronts import take_over_abandoned
     from pyctl.ops.leases import delete_abandoned
 
     lines: list[str] = []
@@ -146,9 +153,13 @@ def reconcile(session: Session) -> list[str]:
     for container_id in known:
         try:
             lines += undo_container(session, container_id)
-            lines += _finish_forgotten(session, container_id)
+            lines += finish_forgotten(session, container_id)
         except Exception as error:
             errors.append(error)
+    try:
+        lines += take_over_abandoned(session)
+    except (PyctlError, OSError, BaseExceptionGroup) as error:
+        errors.append(error)
     lines += [f"deleted lease {lease_id} of a process that is gone" for lease_id in delete_abandoned(session)]
     paths = session.paths
     keeper.wake(paths.data_store, paths.runtime_dir, data_root=paths.data_root)  # restart policies go on after a kill or reboot
@@ -157,7 +168,7 @@ def reconcile(session: Session) -> list[str]:
     return lines
 
 
-def _finish_forgotten(session: Session, container_id: str) -> list[str]:
+def finish_forgotten(session: Session, container_id: str) -> list[str]:
     """A run is over and still holds its network: the machine went down, or who had to see to it was killed."""
     from pyctl.lifecycle.journal import is_owned
     from pyctl.ops.ending import finish_run, remove_if_temporary

@@ -116,6 +116,7 @@ def run(session: Session, options: ContainerOptions, progress: Progress | None =
 def _run(session: Session, options: ContainerOptions, progress: Progress | None) -> RunResult:
     from pyctl.ops.creating import create_steps
     from pyctl.ops.drafting import check_options, draft_container, ensure_image
+    from pyctl.ops.fronts import in_front
     from pyctl.ops.leases import leased
     from pyctl.ops.reconciling import undo_abandoned
 
@@ -127,22 +128,23 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
     streams, attachment = choose_streams(session, facts, draft.log_uri, attach_choice(options), detach=options.detach)
     is_watched = _is_watched(options)
     foreground, tee = new_foreground(session, facts.container_id, streams, attachment, draft.log_driver, draft.log_options)
-    with leased(session) as host:
-        starting = start_steps(
-            session, facts, networks, streams,
-            rootfs=_new_rootfs,
-            needs=("container", "files"),
-            prepare_io=opener(session, facts.container_id, streams, foreground),
-            before_start=foreground.before_start if foreground else None,
-            watch_exit=is_watched,
-            pid_file=options.pidfile,
-        )  # fmt: skip
-        creating = create_steps(session, draft, host)
-        carry_out(session, facts.container_id, "run", create=creating, start=starting, foreground=foreground)
-    if foreground is None:
-        return RunResult(container_id=facts.container_id, detached=True)
-    with _guarded_rules(session, is_needed=not is_watched and not facts.network_kind):
-        return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
+    with in_front(session, facts.container_id, is_needed=foreground is not None):
+        with leased(session) as host:
+            starting = start_steps(
+                session, facts, networks, streams,
+                rootfs=_new_rootfs,
+                needs=("container", "files"),
+                prepare_io=opener(session, facts.container_id, streams, foreground),
+                before_start=foreground.before_start if foreground else None,
+                watch_exit=is_watched,
+                pid_file=options.pidfile,
+            )  # fmt: skip
+            creating = create_steps(session, draft, host)
+            carry_out(session, facts.container_id, "run", create=creating, start=starting, foreground=foreground)
+        if foreground is None:
+            return RunResult(container_id=facts.container_id, detached=True)
+        with _guarded_rules(session, is_needed=not is_watched and not facts.network_kind):
+            return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
 
 
 def start(session: Session, container: Container, attachment: Attachment | None = None) -> RunResult:
@@ -152,6 +154,7 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         PyctlError, BaseExceptionGroup: it could not be started; what the start made was undone, the container stays.
     """
     from pyctl.ops.ending import finish_run
+    from pyctl.ops.fronts import in_front
     from pyctl.ops.hooked import take_over_policy
     from pyctl.ops.reconciling import pending, undo_abandoned
     from pyctl.ops.restoring import log_choice, start_facts
@@ -184,16 +187,17 @@ def start(session: Session, container: Container, attachment: Attachment | None 
         pid_file=container.labels.get("nerdctl/pid-file", ""),
     )  # fmt: skip
     try:
-        with _plain_failures():
-            carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
+        with in_front(session, container_id, is_needed=foreground is not None):
+            with _plain_failures():
+                carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
+            if foreground is not None:
+                return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
     except StartedElsewhereError:
         if foreground is not None:
             raise
     except _NetworksChangedError:
         return start(session, session.client.containers.get(container_id), attachment)
-    if foreground is None:
-        return RunResult(container_id=container_id, detached=True)
-    return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
+    return RunResult(container_id=container_id, detached=True)
 
 
 @contextmanager

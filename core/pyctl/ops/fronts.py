@@ -1,0 +1,90 @@
+"""Commands in front of a container, and what becomes of it when one of them is killed.
+
+Such a command reads the container's output and, unless the keeper does, deals with its exit. While it lives it holds a
+locked note in ``<data store>/fronts/<namespace>/``; the next command that finds one unlocked has the keeper go on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+
+from pyctl.lifecycle.journal import open_locked
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyctl.ops.session import Session
+
+
+@contextmanager
+def in_front(session: Session, container_id: str, *, is_needed: bool = True) -> Iterator[None]:
+    """Hold the note: from before the container's plan begins until its exit was dealt with or somebody took over.
+
+    Raises:
+        ConflictError: another command is in front of it.
+    """
+    if not is_needed:
+        yield
+        return
+    from pyctl.state.locks import make_private
+
+    make_private(_directory(session))
+    path = f"{_directory(session)}/{container_id}"
+    try:
+        note = open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
+    except BlockingIOError:
+        from pyctl_hookspecs.errors import ConflictError
+
+        raise ConflictError(f"container {container_id} was started by another command just now") from None
+    try:
+        yield
+    finally:
+        os.unlink(path)
+        os.close(note)
+
+
+def take_over_abandoned(session: Session) -> list[str]:
+    """Go on with every container whose command was killed; returns one line for each.
+
+    Raises:
+        PyctlError, BaseExceptionGroup: it could not be done for one; the next command tries again.
+    """
+    try:
+        noted = os.listdir(_directory(session))
+    except FileNotFoundError:
+        return []
+    from pyctl.ops.leases import delete_abandoned
+
+    lines: list[str] = []
+    for container_id in noted:
+        path = f"{_directory(session)}/{container_id}"
+        try:
+            note = open_locked(path, 0, fcntl.LOCK_NB)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # its command lives, or somebody else was faster
+        try:
+            lines += _go_on(session, container_id)
+            os.unlink(path)
+        finally:
+            os.close(note)
+        delete_abandoned(session)  # it may have been killed before it gave its lease back
+    return lines
+
+
+def _go_on(session: Session, container_id: str) -> list[str]:
+    from pyctl.ops.logger import take_over
+    from pyctl.ops.reconciling import finish_forgotten
+    from pyctl.ops.tasks import find_task
+
+    status = find_task(session.client, container_id)
+    if status is None or status.status == "stopped":
+        return finish_forgotten(session, container_id)
+    take_over(session, container_id)
+    return [f"took over container {container_id}, whose command was killed"]
+
+
+def _directory(session: Session) -> str:
+    return f"{session.paths.data_store}/fronts/{session.namespace}"
