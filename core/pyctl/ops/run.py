@@ -144,7 +144,10 @@ def _run(session: Session, options: ContainerOptions, progress: Progress | None)
         if foreground is None:
             return RunResult(container_id=facts.container_id, detached=True)
         with _guarded_rules(session, is_needed=not is_watched and not facts.network_kind):
-            return _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
+            result = _stay(session, foreground, tee, facts.container_id, is_watched=is_watched, auto_remove=options.rm)
+    if result.detached:
+        foreground.die_if_told()
+    return result
 
 
 def start(session: Session, container: Container, attachment: Attachment | None = None) -> RunResult:
@@ -191,13 +194,17 @@ def start(session: Session, container: Container, attachment: Attachment | None 
             with _plain_failures():
                 carry_out(session, container_id, "start", start=steps, foreground=foreground, planned_for=facts)
             if foreground is not None:
-                return _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
+                result = _stay(session, foreground, tee, container_id, is_watched=True, auto_remove=False)
     except StartedElsewhereError:
         if foreground is not None:
             raise
     except _NetworksChangedError:
         return start(session, session.client.containers.get(container_id), attachment)
-    return RunResult(container_id=container_id, detached=True)
+    if foreground is None:
+        return RunResult(container_id=container_id, detached=True)
+    if result.detached:
+        foreground.die_if_told()
+    return result
 
 
 @contextmanager
@@ -338,7 +345,6 @@ def _stay(
     finally:
         foreground.close()
     if exit_code is None:
-        foreground.die_if_told()
         return RunResult(container_id=container_id, detached=True)
     foreground.join()
     if auto_remove and not errors and not is_watched:
