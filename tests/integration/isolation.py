@@ -7,9 +7,11 @@ Everything the tests start inherits both, so what pyctl does to "the host" (brid
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import subprocess
 
+CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 
@@ -23,13 +25,15 @@ PRIVATE = (
     "/var/lib/pyctl",
     "/etc/cni/net.d",
 )
-"""Emptied for the session; those that did not exist before are removed again by ``leave``."""
+"""Emptied for the session; those that did not exist before are removed again by the last that leaves."""
+
+_MADE = "/tmp/pyctl-tests.made"  # a line for each; every session holds a shared lock: where one mounts, nobody may remove
 
 
 class Outside:
     """The way back: descriptors of the namespaces pytest was started in."""
 
-    def __init__(self, network: int, mounts: int, made: tuple[str, ...]) -> None:
+    def __init__(self, network: int, mounts: int, made: int) -> None:
         self.network, self.mounts, self._made = network, mounts, made
 
     def command(self, *argv: str) -> list[str]:
@@ -41,14 +45,21 @@ class Outside:
     def leave(self) -> None:
         """Go back; the namespaces vanish with their last process."""
         _setns(self.network, CLONE_NEWNET)
+        _check(_libc.unshare(CLONE_FS), "unshare")  # a thread that a test left behind shares ours, and then nobody may change
         _setns(self.mounts, CLONE_NEWNS)
-        for path in reversed(self._made):
+        os.close(self.network)
+        os.close(self.mounts)
+        try:
+            fcntl.flock(self._made, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        for path in reversed(os.pread(self._made, 4096, 0).decode().split()):
             try:
                 os.rmdir(path)
             except OSError:
                 pass  # somebody else uses it by now
-        os.close(self.network)
-        os.close(self.mounts)
+        os.unlink(_MADE)
+        os.close(self._made)
 
 
 def enter() -> Outside:
@@ -57,7 +68,8 @@ def enter() -> Outside:
     Raises:
         OSError: not root, or the kernel refuses (a container without CAP_SYS_ADMIN).
     """
-    made = tuple(path for path in PRIVATE if _make(path))
+    made = _open_shared(_MADE)
+    os.write(made, "".join(f"{path}\n" for path in PRIVATE if _make(path)).encode())
     outside = Outside(os.open("/proc/self/ns/net", os.O_RDONLY), os.open("/proc/self/ns/mnt", os.O_RDONLY), made)
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
     commands = ["mount --make-rprivate /", "ip link set lo up"]
@@ -70,10 +82,21 @@ def enter() -> Outside:
     return outside
 
 
+def _open_shared(path: str) -> int:
+    while True:
+        file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_SH)
+        if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
+            return file
+        os.close(file)  # the last one of before has just removed it
+
+
 def _make(path: str) -> bool:
-    if os.path.isdir(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.mkdir(path)
+    except FileExistsError:
         return False
-    os.makedirs(path)
     return True
 
 
