@@ -23,6 +23,8 @@ def in_batch(work: Callable[[T], R], items: Sequence[T], *, limit: int = LIMIT) 
         return
     import threading  # concurrent.futures would do, for 23 ms of import
 
+    from pyctl.lifecycle.threads import BatchThread
+
     numbers = iter(range(len(items)))  # shared by the workers: taking the next one is a single step of the interpreter
     outcomes: dict[int, R | Exception] = {}
     crashes: dict[int, BaseException] = {}
@@ -37,7 +39,7 @@ def in_batch(work: Callable[[T], R], items: Sequence[T], *, limit: int = LIMIT) 
             finally:
                 finished[number].set()
 
-    workers = [threading.Thread(target=labour) for _ in range(min(limit, len(items)))]
+    workers = [BatchThread(target=labour) for _ in range(min(limit, len(items)))]
     for worker in workers:
         worker.start()
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from pyctl.lifecycle.threads import BatchThread
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +19,7 @@ def undo_all(entries: Sequence[JournalEntry], undo: Undo) -> list[BaseException]
     """Undo every entry once the entries that needed it are undone (or failed to be); errors are gathered.
 
     Entries without a token have nothing to undo. Independent ones run at the same time, because deleting a task
-    and removing firewall rules both wait for the kernel.
+    and removing firewall rules both wait for the kernel; in a batch one after the other.
     """
     todo = [e for e in entries if e.undo_token]
     if len(todo) < 2:
@@ -42,6 +44,10 @@ class _Unwind:
         self._changed = threading.Condition()
 
     def run(self) -> list[BaseException]:
+        if isinstance(threading.current_thread(), BatchThread):
+            while self._pending:
+                self._work(next(entry for entry in self._pending if not self._is_stood_on(entry)))
+            return self._errors
         with self._changed:
             while self._pending:
                 for entry in [e for e in self._waiting if not self._is_stood_on(e)]:

@@ -42,11 +42,14 @@ def stop_watching(session: Session, container_id: str) -> None:
     keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
 
 
-def finish_run(session: Session, container_id: str, *, spare_task: bool = False) -> list[BaseException]:
+def finish_run(
+    session: Session, container_id: str, *, known: TaskStatus | None = None, spare_task: bool = False
+) -> list[BaseException]:
     """Record how the process ended, then release task, network and names; what could not be released is returned.
 
-    Several processes may do this at once (``stop`` and the keeper's): the later ones find it done. With ``spare_task``
-    a task that has not ended is left alone: another tool, which does not wait for us, has just started the container.
+    ``known`` is its task as the caller saw it end. Several processes may do this at once (``stop`` and the keeper's): the
+    later ones find it done. With ``spare_task`` a task that has not ended is left alone: another tool, which does not wait
+    for us, has just started the container.
     """
     import os
 
@@ -61,7 +64,7 @@ def finish_run(session: Session, container_id: str, *, spare_task: bool = False)
 
     state = state_of(session, container_id)
     is_foreign = not os.path.exists(state.start_journal)
-    status = record_exit(session, state, container_id)
+    status = record_exit(session, state, container_id, known)
     if is_foreign and status is not None and status.status == "stopped":
         from pyctl.ops.hooked import release_foreign_run
 
@@ -76,7 +79,7 @@ def _has_ended(session: Session, container_id: str) -> bool:
     return status is not None and status.status == "stopped"
 
 
-def record_exit(session: Session, state: StateDir, container_id: str) -> TaskStatus | None:
+def record_exit(session: Session, state: StateDir, container_id: str, known: TaskStatus | None = None) -> TaskStatus | None:
     """Keep on disk how it ended: containerd 2.x forgets code and time when it restarts, and an OOM at once.
 
     Returns the task as it was seen.
@@ -84,11 +87,14 @@ def record_exit(session: Session, state: StateDir, container_id: str) -> TaskSta
     from pyctl.ops.tasks import find_task
     from pyctl.state.containers import ExitRecord
 
-    status = find_task(session.client, container_id)
+    status = known or find_task(session.client, container_id)
     if status is None:
         _record_loss(state)
         return None
-    if status.status != "stopped" or not state.exists():
+    if status.status != "stopped":
+        return status
+    session.ended.add(container_id)
+    if not state.exists():
         return status
     kills = _oom_kills(session, container_id)
     if kills is None:  # somebody else deletes the task at this moment, and knew more than we do
@@ -151,8 +157,8 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
                 f"{advice} the container before removing or force remove"
             )
         stop_watching(session, container_id)
-        kill_and_wait(session.client, container_id, status)
-    errors = finish_run(session, container_id)
+        status = kill_and_wait(session.client, container_id, status)
+    errors = finish_run(session, container_id, known=status if status is not None and status.status == "stopped" else None)
     errors += undo_creation(session, container, with_volumes=choice.volumes)
     if errors:
         raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)

@@ -143,4 +143,6 @@ class CoreHost:
     def delete_task(self, container_id: str) -> None:
         from pyctl.ops.tasks import delete_task
 
-        delete_task(self.client, container_id)
+        has_ended = container_id in self._session.ended
+        self._session.ended.discard(container_id)  # it may be started again
+        delete_task(self.client, container_id, has_ended=has_ended)

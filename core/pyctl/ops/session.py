@@ -19,15 +19,17 @@ _LAST_CALL_S = 10.0
 
 
 class Session:
-    """Shared by the threads of a command. ``say`` takes one line for people, on stderr.
+    """Shared by the threads of a command. ``notices`` are lines for people, printed on stderr at its end.
 
-    Nothing is opened before it is used; ``close`` ends what was.
+    ``ended``: containers whose task this command knows to be over, until it is deleted. Nothing is opened before it is
+    used; ``close`` ends what was.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.cancel = Cancel()
         self.notices: list[str] = []
+        self.ended: set[str] = set()
         self._client: Client | None = None
         self._hooks: Hooks | None = None
         self._host: CoreHost | None = None

@@ -39,15 +39,15 @@ def find_task(client: Client, container_id: str) -> TaskStatus | None:
         return None
 
 
-def delete_task(client: Client, container_id: str) -> ExitStatus | None:
-    """Delete a task, killing it first if it runs; None when there was none.
+def delete_task(client: Client, container_id: str, *, has_ended: bool = False) -> ExitStatus | None:
+    """Delete a task, killing it first if it runs; None when there was none. ``has_ended`` saves asking.
 
     One that was never started is killed too: containerd 2.1 would wait ten seconds for the end of its output.
     """
-    status = find_task(client, container_id)
-    if status is None:
+    status = None if has_ended else find_task(client, container_id)
+    if status is None and not has_ended:
         return None
-    if status.status in ("created", "running", "paused", "pausing"):
+    if status is not None and status.status in ("created", "running", "paused", "pausing"):
         kill_and_wait(client, container_id, status)
     try:
         return client.tasks.delete(container_id)
@@ -55,23 +55,26 @@ def delete_task(client: Client, container_id: str) -> ExitStatus | None:
         return None
 
 
-def kill_and_wait(client: Client, container_id: str, known: TaskStatus | None = None) -> None:
+def kill_and_wait(client: Client, container_id: str, known: TaskStatus | None = None) -> TaskStatus | None:
     """SIGKILL, and wait until the process is gone; one that is gone already is a success.
 
-    ``known`` is the task as the caller has just seen it: asking costs the daemon and the shim a millisecond.
+    ``known`` is the task as the caller has just seen it: asking costs the daemon and the shim a millisecond. Returns
+    how it ended, or None if somebody else was faster.
     """
     status = known or find_task(client, container_id)
     if status is None:
-        return
+        return None
     waiting = client.tasks.wait(container_id)
     try:
         if status.status != "running" or not _kill_init(status.pid, container_id):
             client.tasks.kill(container_id, _KILL, all_processes=True)
         if status.status in ("paused", "pausing"):
             _thaw(client, container_id)
-        waiting.result()
+        ended = waiting.result()
     except NotFoundError:
         waiting.cancel()
+        return None
+    return status.replace(status="stopped", exit_status=ended.code, exited_at=ended.exited_at)
 
 
 def _kill_init(pid: int, container_id: str) -> bool:
