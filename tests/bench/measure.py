@@ -7,6 +7,7 @@ import os
 import random
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -59,15 +60,28 @@ def at_once(commands: Iterable[Sequence[str]], parallel: int) -> float:
     return time.monotonic() - begun
 
 
+_TIMED = """
+import os, sys, time
+silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+begun = time.monotonic()
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=silent)
+_, status, usage = os.wait4(pid, 0)
+print(time.monotonic() - begun, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def timed(argv: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak resident MiB of one command."""
-    begun = time.monotonic()
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{shlex.join(argv)}: exit code {process.returncode}")
-    return time.monotonic() - begun, usage.ru_maxrss / 1024
+    """Seconds and peak resident MiB of one command.
+
+    A small process starts it: the kernel counts what its parent had before the exec as the command's own, and we hold
+    the layers of an image.
+    """
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _TIMED, *argv], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(argv)}: exit code {done.returncode}")
+    seconds, kib = done.stdout.split()
+    return float(seconds), int(kib) / 1024
 
 
 def helpers() -> frozenset[int]:
