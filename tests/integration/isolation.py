@@ -11,6 +11,8 @@ import fcntl
 import os
 import subprocess
 
+from pyctl.lifecycle.journal import open_locked
+
 CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
@@ -68,7 +70,7 @@ def enter() -> Outside:
     Raises:
         OSError: not root, or the kernel refuses (a container without CAP_SYS_ADMIN).
     """
-    made = _open_shared(_MADE)
+    made = open_locked(_MADE, os.O_CREAT, 0, shared=True)
     os.write(made, "".join(f"{path}\n" for path in PRIVATE if _make(path)).encode())
     outside = Outside(os.open("/proc/self/ns/net", os.O_RDONLY), os.open("/proc/self/ns/mnt", os.O_RDONLY), made)
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWNET), "unshare")
@@ -80,15 +82,6 @@ def enter() -> Outside:
     for command in commands:
         subprocess.run(command.split(), check=True)
     return outside
-
-
-def _open_shared(path: str) -> int:
-    while True:
-        file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        fcntl.flock(file, fcntl.LOCK_SH)
-        if os.path.exists(path) and os.path.samestat(os.fstat(file), os.stat(path)):
-            return file
-        os.close(file)  # the last one of before has just removed it
 
 
 def _make(path: str) -> bool:

@@ -108,7 +108,7 @@ class Journal:
             raise
 
 
-def open_locked(path: str, create: int, how: int) -> int:
+def open_locked(path: str, create: int, how: int, *, shared: bool = False) -> int:
     """Open and lock what stands at ``path`` now: one that was unlinked while we waited is not it any more.
 
     ``create`` is ``O_CREAT`` or 0, ``how`` is ``LOCK_NB`` or 0. Returns a descriptor; closing it lets go.
@@ -120,7 +120,7 @@ def open_locked(path: str, create: int, how: int) -> int:
     while True:
         file = os.open(path, create | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | how)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | how)
             if os.fstat(file).st_ino == os.stat(path).st_ino:
                 return file
         except FileNotFoundError:

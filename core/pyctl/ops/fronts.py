@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 
 from pyctl.lifecycle.journal import open_locked
+from pyctl_hookspecs.errors import PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def in_front(session: Session, container_id: str, *, is_needed: bool = True) -> Iterator[None]:
     """Hold the note: from before the container's plan begins until its exit was dealt with or somebody took over.
 
-    Raises:
-        ConflictError: another command is in front of it.
+    The lock is shared: of two commands that start one container at once, the plan decides which is in front, and the
+    last to leave takes the note away. Who takes over wants it alone.
     """
     if not is_needed:
         yield
@@ -33,16 +34,15 @@ def in_front(session: Session, container_id: str, *, is_needed: bool = True) -> 
 
     make_private(_directory(session))
     path = f"{_directory(session)}/{container_id}"
-    try:
-        note = open_locked(path, os.O_CREAT, fcntl.LOCK_NB)
-    except BlockingIOError:
-        from pyctl_hookspecs.errors import ConflictError
-
-        raise ConflictError(f"container {container_id} was started by another command just now") from None
+    note = open_locked(path, os.O_CREAT, 0, shared=True)
     try:
         yield
     finally:
-        os.unlink(path)
+        try:
+            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)
+        except BlockingIOError:
+            pass  # another command is still in front
         os.close(note)
 
 
@@ -50,15 +50,14 @@ def take_over_abandoned(session: Session) -> list[str]:
     """Go on with every container whose command was killed; returns one line for each.
 
     Raises:
-        PyctlError, BaseExceptionGroup: it could not be done for one; the next command tries again.
+        ExceptionGroup: for some it could not be done; the next command tries again.
     """
     try:
         noted = os.listdir(_directory(session))
     except FileNotFoundError:
         return []
-    from pyctl.ops.leases import delete_abandoned
-
     lines: list[str] = []
+    errors: list[Exception] = []
     for container_id in noted:
         path = f"{_directory(session)}/{container_id}"
         try:
@@ -68,17 +67,22 @@ def take_over_abandoned(session: Session) -> list[str]:
         try:
             lines += _go_on(session, container_id)
             os.unlink(path)
+        except (PyctlError, OSError, ExceptionGroup) as error:
+            errors.append(error)
         finally:
             os.close(note)
-        delete_abandoned(session)  # it may have been killed before it gave its lease back
+    if errors:
+        raise ExceptionGroup("could not go on with every container whose command was killed", errors)
     return lines
 
 
 def _go_on(session: Session, container_id: str) -> list[str]:
+    from pyctl.ops.leases import delete_abandoned
     from pyctl.ops.logger import take_over
     from pyctl.ops.reconciling import finish_forgotten
     from pyctl.ops.tasks import find_task
 
+    delete_abandoned(session)  # the command may have been killed before it gave its lease back
     status = find_task(session.client, container_id)
     if status is None or status.status == "stopped":
         return finish_forgotten(session, container_id)

@@ -61,7 +61,7 @@ def undo_abandoned(session: Session) -> list[str]:
             session.notices += [f"WARNING: leftovers of {container_id[:12]} are still there: {one}" for one in _members(error)]
     try:
         lines += take_over_abandoned(session)
-    except (PyctlError, OSError, ExceptionGroup) as error:
+    except ExceptionGroup as error:
         session.notices += [f"WARNING: a container whose command was killed is not taken over: {one}" for one in _members(error)]
     return lines
 
@@ -158,7 +158,7 @@ def reconcile(session: Session) -> list[str]:
             errors.append(error)
     try:
         lines += take_over_abandoned(session)
-    except (PyctlError, OSError, BaseExceptionGroup) as error:
+    except ExceptionGroup as error:
         errors.append(error)
     lines += [f"deleted lease {lease_id} of a process that is gone" for lease_id in delete_abandoned(session)]
     paths = session.paths
