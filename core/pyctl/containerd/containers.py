@@ -35,12 +35,14 @@ class Containers:
         with self._calls.server_stream(_SERVICE + "ListStream", request, containers_pb2.ListMessage) as stream:
             return tuple(_record(message.container) for message in stream)
 
-    def find(self, text: str) -> tuple[Container, ...]:
-        """Containers whose name is ``text`` or whose ID begins with it; the daemon does the looking."""
-        if not text or not _NAME_CHARACTERS.issuperset(text):
-            return ()
-        pattern = text.replace(".", "[.]")
-        return self.list((f'labels."{_NAME_LABEL}"=="{text}"', f'id~="^{pattern}"'))
+    def find(self, *texts: str) -> tuple[Container, ...]:
+        """Containers whose name is one of the ``texts`` or whose ID begins with one; the daemon does the looking."""
+        filters = []
+        for text in texts:
+            if text and _NAME_CHARACTERS.issuperset(text):
+                pattern = text.replace(".", "[.]")
+                filters += [f'labels."{_NAME_LABEL}"=="{text}"', f'id~="^{pattern}"']
+        return self.list(filters) if filters else ()
 
     def create(self, container: Container) -> Container:
         """Store a new container; what comes back has its times filled in.

@@ -20,7 +20,7 @@ END_STREAM, END_HEADERS, ACK, PADDED, PRIORITY = 0x1, 0x4, 0x1, 0x8, 0x20
 _MAX_FRAME = 16384
 _MAX_PIECES = 256  # buffers for one system call; the kernel takes 1024
 _CONNECT_S = 5
-_READ = 256 * 1024
+_FIRST_READ, _READ = 8 * 1024, 256 * 1024  # most answers are small, and memory for a large one is mapped for every read
 _WINDOW = 1 << 30  # what may be under way to us: more than any answer
 _HEADER_TABLE_SIZE, _ENABLE_PUSH, _INITIAL_WINDOW = 1, 2, 4
 # grpc-status: 0 and an empty grpc-message, as Go's encoder writes them; behind a change of table size or not.
@@ -61,6 +61,7 @@ class Connection:
         self._unsent += frame(WINDOW_UPDATE, 0, 0, pack(">I", _WINDOW - 65535))
         self._buffer = b""
         self._at = 0  # how far it has been read
+        self._wanted = _FIRST_READ
         self._stream = -1
         self._peer_window = 65535  # a new stream's
         self._send_window = 0  # this stream's
@@ -332,7 +333,7 @@ class Connection:
         while len(self._buffer) < self._at + size:
             self._enter()
             try:
-                chunk = self._socket.recv(max(_READ, size))
+                chunk = self._socket.recv(max(self._wanted, size))
             except TimeoutError:
                 self.is_usable = False
                 raise
@@ -344,6 +345,8 @@ class Connection:
             if not chunk:
                 self.is_usable = False
                 raise StreamError("the daemon closed the connection")
+            if len(chunk) >= self._wanted:
+                self._wanted = _READ  # there is more
             self._buffer, self._at = self._buffer[self._at :] + chunk, 0
         start, self._at = self._at, self._at + size
         return self._buffer[start : self._at]

@@ -221,51 +221,75 @@ def _only(call: _Call, reply: type[R], about: About) -> R:
 
 
 class _Pending:
-    """A call somebody waits for in a thread of its own, so that others can do something else or cancel it."""
+    """A call under way. Whoever waits for it reads the answer itself; a thread does only where one is called back."""
 
     def __init__(self, call: _Call, reply: type[Message], about: About) -> None:
-        import threading
-
         self._call, self._reply, self._about = call, reply, about
         self._answer: Message | None = None
         self._error: BaseException | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._lock = allocate_lock()
-        self._over = threading.Event()
-        threading.Thread(target=self._wait, name="call", daemon=True).start()
+        self._is_read = self._is_over = False
+        self._gate = allocate_lock()  # free once it is over
+        self._gate.acquire()
 
     def result(self, timeout_s: float | None = None) -> Any:
-        if not self._over.wait(timeout_s):
-            raise TimeoutError
+        if timeout_s is None and self._claim():
+            self._read()
+        else:
+            self._read_aside()
+            if not self._gate.acquire(timeout=-1 if timeout_s is None else timeout_s):
+                raise TimeoutError
+            self._gate.release()
         if self._error is not None:
             raise self._error
         assert self._answer is not None
         return self._answer
 
     def done(self) -> bool:
-        return self._over.is_set()
+        self._read_aside()
+        return self._is_over
 
     def cancel(self) -> None:
         self._call.cancel()
+        if self._claim():
+            self._read()  # at once: there is nothing any more to wait for
 
     def on_done(self, callback: Callable[[], None]) -> None:
         with self._lock:
-            if not self._over.is_set():
+            if not self._is_over:
                 self._callbacks.append(callback)
-                return
+                callback = self._read_aside
         callback()
 
-    def _wait(self) -> None:
+    def _claim(self) -> bool:
+        """Is it the caller who has to read?"""
+        with self._lock:
+            was_read, self._is_read = self._is_read, True
+        return not was_read
+
+    def _read_aside(self) -> None:
+        if self._claim():
+            import threading
+
+            threading.Thread(target=self._read, name="call", daemon=True).start()
+
+    def _read(self) -> None:
         try:
             with self._call as call:
                 self._answer = _only(call, self._reply, self._about)
         except PyctlError as error:
             self._error = error
-        with self._lock:
-            self._over.set()
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback()
+        except BaseException as interruption:  # Ctrl-C: the connection may stand in the middle of the answer
+            self._error = interruption
+            raise
+        finally:
+            with self._lock:
+                self._is_over = True
+                callbacks, self._callbacks = self._callbacks, []
+            self._gate.release()
+            for callback in callbacks:
+                callback()
 
 
 class _Stream:

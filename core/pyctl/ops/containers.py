@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.lifecycle.batch import in_batch
-from pyctl.ops.lookup import container_name, find_container
+from pyctl.ops.lookup import container_name, find_container, finder
 from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
@@ -24,8 +24,10 @@ def start(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]
     from pyctl.ops import run
     from pyctl.ops.signals import cancelling
 
+    find = finder(session.client, names)
+
     def one(name: str) -> RunResult:
-        container = find_container(session.client, name)
+        container = find(name)
         mark_stopped(session, container, is_stopped=False)
         return run.start(session, container)
 
@@ -57,8 +59,10 @@ def stop(
     """
     from pyctl.ops.ending import remove_if_temporary
 
+    find = finder(session.client, names)
+
     def one(name: str) -> None:
-        container = find_container(session.client, name)
+        container = find(name)
         stop_one(session, container, timeout_s, signal)
         remove_if_temporary(session, container)
 
@@ -72,8 +76,10 @@ def restart(
     from pyctl.ops import run
     from pyctl.ops.signals import cancelling
 
+    find = finder(session.client, names)
+
     def one(name: str) -> RunResult:
-        container = find_container(session.client, name)
+        container = find(name)
         stop_one(session, container, timeout_s, signal)
         mark_stopped(session, container, is_stopped=False)
         return run.start(session, container)
@@ -96,8 +102,10 @@ def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Ite
 
     number = parse_signal(signal)
 
+    find = finder(session.client, names)
+
     def one(name: str) -> None:
-        container = find_container(session.client, name)
+        container = find(name)
         status = find_task(session.client, container.container_id)
         if status is None or status.status not in _RUNNING:
             raise ConflictError(f"cannot kill container: {name}: container {container.container_id} is not running")
@@ -127,8 +135,10 @@ def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: 
 
     choice = RemovalChoice(force=force, volumes=volumes)
 
+    find = finder(session.client, names)
+
     def one(name: str) -> None:
-        container = find_container(session.client, name)
+        container = find(name)
         state_dir = session.paths.state_dir(container.container_id)
         with lock_directory(f"{state_dir}/oplock"):
             remove_container(session, container, choice)
@@ -138,7 +148,8 @@ def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: 
 
 def wait(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Exit codes, each once its container has ended; at once for one that has."""
-    return in_batch(lambda name: wait_one(session, find_container(session.client, name)), names)
+    find = finder(session.client, names)
+    return in_batch(lambda name: wait_one(session, find(name)), names)
 
 
 def stop_one(session: Session, container: Container, timeout_s: int | None, signal: str) -> None:

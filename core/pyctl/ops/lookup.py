@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pyctl_hookspecs.errors import ConflictError, NotFoundError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import Container
 
@@ -19,7 +21,40 @@ def find_container(client: Client, text: str) -> Container:
         NotFoundError: none.
         ConflictError: several IDs begin with it.
     """
-    found = client.containers.find(text.removeprefix("/"))
+    return _choose(client.containers.find(text.removeprefix("/")), text)
+
+
+def finder(client: Client, texts: Sequence[str]) -> Callable[[str], Container]:
+    """``find_container`` for a command with many names: the daemon goes through its containers once, not once for each.
+
+    A container that is named twice is looked up anew the second time: it may be gone by then.
+    """
+    known: dict[str, Container] = {}
+    if len(texts) > 1:
+        names = [text.removeprefix("/") for text in texts]
+        found = client.containers.find(*names)
+        by_id: dict[str, str] = {}
+        for text in texts:
+            try:
+                container = _choose(_matching(found, text), text)
+            except PyctlError:
+                continue  # said when its turn comes
+            if by_id.setdefault(container.container_id, text) == text:
+                known[text] = container
+
+    def find(text: str) -> Container:
+        container = known.pop(text, None)
+        return find_container(client, text) if container is None else container
+
+    return find
+
+
+def _matching(found: Iterable[Container], text: str) -> list[Container]:
+    name = text.removeprefix("/")
+    return [one for one in found if one.container_id.startswith(name) or container_name(one) == name]
+
+
+def _choose(found: Sequence[Container], text: str) -> Container:
     if not found:
         raise NotFoundError("container", text)
     for container in found:

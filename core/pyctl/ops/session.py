@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from pyctl.lifecycle.cancel import Cancel
 from pyctl_hookspecs.errors import PyctlError
 
@@ -30,6 +32,7 @@ class Session:
         self.cancel = Cancel()
         self.notices: list[str] = []
         self.ended: set[str] = set()
+        self._opening = allocate_lock()  # the threads of a batch all come at once
         self._client: Client | None = None
         self._hooks: Hooks | None = None
         self._host: CoreHost | None = None
@@ -47,11 +50,12 @@ class Session:
         Raises:
             UnavailableError: nobody answers; says why and what to do.
         """
-        if self._client is None:
-            from pyctl.containerd.client import Client
+        with self._opening:
+            if self._client is None:
+                from pyctl.containerd.client import Client
 
-            self._client = Client(self.address, self.namespace)
-        return self._client
+                self._client = Client(self.address, self.namespace)
+            return self._client
 
     @property
     def address(self) -> str:
@@ -59,21 +63,22 @@ class Session:
 
     @property
     def hooks(self) -> Hooks:
-        if self._hooks is None:
-            from pyctl.providers.hooks import Hooks
-            from pyctl.providers.registry import Registry
-            from pyctl.providers.scan import installed
+        with self._opening:
+            if self._hooks is None:
+                from pyctl.providers.hooks import Hooks
+                from pyctl.providers.registry import Registry
+                from pyctl.providers.scan import installed
 
-            settings = self.settings
-            self._hooks = Hooks(
-                Registry(
-                    installed,
-                    chosen=dict(settings.plugin_choices),
-                    disabled=frozenset(settings.plugins_disabled),
-                    builtins_only=settings.plugins_off,
+                settings = self.settings
+                self._hooks = Hooks(
+                    Registry(
+                        installed,
+                        chosen=dict(settings.plugin_choices),
+                        disabled=frozenset(settings.plugins_disabled),
+                        builtins_only=settings.plugins_off,
+                    )
                 )
-            )
-        return self._hooks
+            return self._hooks
 
     @property
     def paths(self) -> StatePaths:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from pyctl.providers.registry import Registry, load
 from pyctl_hookspecs.errors import PyctlError
 
@@ -52,6 +54,7 @@ class Hooks:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._ready: dict[tuple[str, str], tuple[Claim, pluggy.PluginManager]] = {}
+        self._lock = allocate_lock()  # the threads of a batch all come at once, and one loads for all
 
     # -- the five hooks of the pipeline and their twins
 
@@ -238,10 +241,14 @@ class Hooks:
         Raises:
             PyctlError: nobody or too many answer, it does not load, or it is no plug-in of this kind.
         """
-        if (kind, name) not in self._ready:
-            claim = self.registry.select(kind, name)
-            self._ready[kind, name] = claim, manager_for(claim)
-        return self._ready[kind, name]
+        ready = self._ready.get((kind, name))
+        if ready is None:
+            with self._lock:
+                ready = self._ready.get((kind, name))
+                if ready is None:
+                    claim = self.registry.select(kind, name)
+                    ready = self._ready[kind, name] = claim, manager_for(claim)
+        return ready
 
 
 def manager_for(claim: Claim) -> pluggy.PluginManager:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from pyctl.providers.scan import Claim
 from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
@@ -29,15 +31,17 @@ class Registry:
         self._installed, self._chosen = installed, chosen
         self._disabled, self._builtins_only = disabled, builtins_only
         self._all: list[Claim] | None = None
+        self._lock = allocate_lock()  # the threads of a batch all come at once
 
     def all(self) -> list[Claim]:
         """Every claim that may count, built-ins last within a name."""
-        if self._all is None:
-            counted = [
-                c for c in self._installed() if c.is_builtin or not (self._builtins_only or c.distribution in self._disabled)
-            ]
-            self._all = sorted(counted, key=lambda claim: (claim.kind, claim.name, claim.is_builtin))
-        return self._all
+        with self._lock:
+            if self._all is None:
+                counted = [
+                    c for c in self._installed() if c.is_builtin or not (self._builtins_only or c.distribution in self._disabled)
+                ]
+                self._all = sorted(counted, key=lambda claim: (claim.kind, claim.name, claim.is_builtin))
+            return self._all
 
     def names(self, kind: str) -> list[str]:
         """The names of a kind, each once, sorted."""

@@ -14,7 +14,7 @@ from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 _META = "meta.json"
@@ -89,7 +89,7 @@ class HostsStore:
             if was_broken_off or old is not None or not self._is_done(meta, is_in=True):
                 metas = self.metas()
                 touched = {*networks, *(old or {}).get("Networks", ())}
-                if was_broken_off:
+                if was_broken_off:  # which networks it had before is not known any more
                     touched |= _all_networks(metas)
                 for container_id in self._evict(metas, entry.container_id, networks):
                     touched.update(metas[container_id].get("Networks") or ())
@@ -102,8 +102,11 @@ class HostsStore:
         """False when one who entered the container, or changed its networks, was killed: peers' files may not agree."""
         return not os.path.exists(f"{self._root}/{container_id}/{_ENTERING}")
 
-    def release(self, container_id: str) -> None:
-        """The container has no addresses any more: its peers forget it, its own hosts file stays."""
+    def release(self, container_id: str, along: Iterable[str] = ()) -> None:
+        """The container has no addresses any more: its peers forget it, its own hosts file stays.
+
+        ``along``: others that are over as well. One rewriting takes all of them out, and theirs finds nothing left to do.
+        """
         meta = self._meta(container_id)
         if meta is not None:
             self._rename(container_id, _META, _LEAVING)
@@ -117,11 +120,25 @@ class HostsStore:
             # Where one was killed while it entered this container, some of the files have it and the last may not.
             is_settled = self.is_settled(container_id)
             if not is_settled or not self._is_done(meta, is_in=False):
+                leaving = {container_id: meta}
+                for other in along:
+                    theirs = self._leave_along(other)
+                    if theirs is not None:
+                        leaving[other] = theirs
                 metas = self.metas()
-                self._rewrite(metas, set(meta.get("Networks") or ()) | (set() if is_settled else _all_networks(metas)))
+                self._rewrite(metas, _all_networks(leaving) | (set() if is_settled else _all_networks(metas)))
+                for other in leaving:
+                    self._unlink(other, _LEAVING)
             for done in (_ENTERING, _LEAVING):
                 self._unlink(container_id, done)
             self._sweep(container_id)
+
+    def _leave_along(self, container_id: str) -> dict[str, Any] | None:
+        """Its ``meta.json``, which counts no more; None if it has none, or has to see to all its peers itself."""
+        meta = self._meta(container_id) if self.is_settled(container_id) else None
+        if meta is not None:
+            self._rename(container_id, _META, _LEAVING)
+        return meta
 
     def _is_done(self, meta: Mapping[str, Any], *, is_in: bool) -> bool:
         """Has somebody who had the lock before written this container into its peers' files, or out of them?
@@ -249,7 +266,7 @@ class HostsStore:
 
 
 def _all_networks(metas: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """For when a change was broken off: which networks the container had before is not known any more."""
+    """Every network that one of them is on."""
     return {name for meta in metas.values() for name in meta.get("Networks") or ()}
 
 
