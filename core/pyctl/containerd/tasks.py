@@ -15,6 +15,7 @@ from pyctl.containerd.records import (
     TaskStatus,
 )
 from pyctl.containerd.wire import any_message, mount_messages, time_text
+from pyctl_hookspecs.errors import ConflictError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     R = TypeVar("R", bound=Message)
 
 _SERVICE = "/containerd.services.tasks.v1.Tasks/"
+_STILL_RUNNING = "cannot delete a running process"
 _RUNTIME_S = 300.0  # starting a shim and a runtime on a machine under load
 
 
@@ -129,7 +131,12 @@ class Tasks:
             ConflictError: it is still running.
         """
         request = tasks_pb2.DeleteRequest(container_id=container_id)
-        return _exit(self._ask("Delete", request, tasks_pb2.DeleteResponse, container_id, _RUNTIME_S))
+        try:
+            return _exit(self._ask("Delete", request, tasks_pb2.DeleteResponse, container_id, _RUNTIME_S))
+        except PyctlError as error:
+            if _STILL_RUNNING in str(error):  # the shim says so in words only
+                raise ConflictError(str(error)) from error
+            raise
 
     def exec(
         self,

@@ -53,15 +53,6 @@ def finish_run(
     """
     import os
 
-    from pyctl.lifecycle.recover import undo_plan
-    from pyctl.ops.undo import undoer
-
-    undo = undoer(session)
-
-    def undo_ended(provider: str, token: str) -> None:
-        if not provider.startswith("task/") or _has_ended(session, container_id):
-            undo(provider, token)
-
     state = state_of(session, container_id)
     is_foreign = not os.path.exists(state.start_journal)
     status = record_exit(session, state, container_id, known)
@@ -69,7 +60,7 @@ def finish_run(
         from pyctl.ops.hooked import release_foreign_run
 
         release_foreign_run(session, status)
-    return undo_plan(state.start_journal, undo_ended if spare_task else undo, which=lambda entry: entry.provider != _WATCH)
+    return _undo_run(session, state, spares_task_of=container_id if spare_task else "")
 
 
 def _has_ended(session: Session, container_id: str) -> bool:
@@ -145,7 +136,7 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
         BaseExceptionGroup: what could not be removed; the rest is gone, and the next ``rm`` tries again.
     """
     from pyctl.ops.lookup import container_name
-    from pyctl.ops.tasks import find_task, kill_and_wait
+    from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
     status = find_task(session.client, container_id)
@@ -157,11 +148,41 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
                 f"{advice} the container before removing or force remove"
             )
         stop_watching(session, container_id)
-        status = kill_and_wait(session.client, container_id, status)
-    errors = finish_run(session, container_id, known=status if status is not None and status.status == "stopped" else None)
+        errors = _end_run(session, container_id, status)
+    else:
+        errors = finish_run(session, container_id, known=status if status is not None and status.status == "stopped" else None)
     errors += undo_creation(session, container, with_volumes=choice.volumes)
     if errors:
+        record_exit(session, state_of(session, container_id), container_id)  # it is still there to be looked at
         raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)
+
+
+def _end_run(session: Session, container_id: str, status: TaskStatus) -> list[BaseException]:
+    """Kill it and release what its run used; how it ended is not kept, as nothing of it is."""
+    import os
+
+    from pyctl.ops.tasks import kill_and_wait, kill_to_delete
+
+    state = state_of(session, container_id)
+    if not os.path.exists(state.start_journal):  # another tool has started it
+        return finish_run(session, container_id, known=kill_and_wait(session.client, container_id, status))
+    kill_to_delete(session.client, container_id, status)
+    session.ended.add(container_id)
+    return _undo_run(session, state)
+
+
+def _undo_run(session: Session, state: StateDir, *, spares_task_of: str = "") -> list[BaseException]:
+    """Undo the plan of a run, but for the watch. The task of ``spares_task_of`` stays unless it has ended."""
+    from pyctl.lifecycle.recover import undo_plan
+    from pyctl.ops.undo import undoer
+
+    undo = undoer(session)
+
+    def undo_ended(provider: str, token: str) -> None:
+        if not provider.startswith("task/") or _has_ended(session, spares_task_of):
+            undo(provider, token)
+
+    return undo_plan(state.start_journal, undo_ended if spares_task_of else undo, which=lambda entry: entry.provider != _WATCH)
 
 
 def undo_creation(session: Session, container: Container, *, with_volumes: bool) -> list[BaseException]:

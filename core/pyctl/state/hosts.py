@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from pyctl.keeper.names import addresses
-from pyctl.state.hosts_file import Peers, read_all, region, write_region
-from pyctl.state.locks import is_temporary, lock_directory, make_private, write_atomic
+from pyctl.state.hosts_file import Peers, region, write_region
+from pyctl.state.locks import is_temporary, lock_directory, make_private, read_whole, write_atomic
 from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
@@ -153,7 +153,7 @@ class HostsStore:
         has_peers = False
         for container_id in sorted(os.listdir(self._root), reverse=True):
             theirs = set((self._meta(container_id) or {}).get("Networks") or ())
-            content = _read(f"{self._root}/{container_id}/hosts") if networks <= theirs else None
+            content = read_whole(f"{self._root}/{container_id}/hosts") if networks <= theirs else None
             if content is None:
                 continue
             has_peers = True
@@ -182,9 +182,12 @@ class HostsStore:
     def remove(self, container_id: str) -> None:
         """Forget a container altogether, its hosts file included. One that is not there counts as removed."""
         directory = os.path.join(self._root, container_id)
-        if not os.path.isdir(directory):
+        try:
+            names = os.listdir(directory)
+        except (FileNotFoundError, NotADirectoryError):
             return
-        self.release(container_id)
+        if _META in names or _LEAVING in names:
+            self.release(container_id)
         with lock_directory(self._root):
             try:
                 for leftover in os.listdir(directory):
@@ -226,7 +229,7 @@ class HostsStore:
 
     def _meta(self, container_id: str, name: str = _META) -> dict[str, Any] | None:
         try:
-            meta = _loads(_read(f"{self._root}/{container_id}/{name}") or b"null")
+            meta = _loads(read_whole(f"{self._root}/{container_id}/{name}") or b"null")
         except ValueError:
             return None
         return meta if isinstance(meta, dict) else None
@@ -268,17 +271,6 @@ class HostsStore:
 def _all_networks(metas: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """Every network that one of them is on."""
     return {name for meta in metas.values() for name in meta.get("Networks") or ()}
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    try:
-        return read_all(fd)
-    finally:
-        os.close(fd)
 
 
 def _loads(text: str | bytes) -> Any:

@@ -7,6 +7,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
@@ -21,15 +22,17 @@ class Lock:
 
     __slots__ = ("_fd", "path")
 
-    def __init__(self, path: str, *, shared: bool = False, blocking: bool = True) -> None:
-        """Take the lock, waiting as long as it takes.
+    def __init__(
+        self, path: str, *, shared: bool = False, blocking: bool = True, make: Callable[[str], None] | None = None
+    ) -> None:
+        """Take the lock, waiting as long as it takes. ``make`` is called for a target that is missing.
 
         Raises:
             BlockingIOError: another owner holds it and ``blocking`` is false.
             OSError: the target cannot be opened.
         """
         self.path = path
-        self._fd = _open(path)
+        self._fd = _open(path, make)
         how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
             fcntl.flock(self._fd, how if blocking else how | fcntl.LOCK_NB)
@@ -65,15 +68,32 @@ def make_private(path: str) -> None:
 
 def lock_directory(path: str, *, shared: bool = False, blocking: bool = True) -> Lock:
     """Lock a directory, made with its parents if it is missing."""
-    make_private(path)
-    return Lock(path, shared=shared, blocking=blocking)
+    return Lock(path, shared=shared, blocking=blocking, make=make_private)
 
 
-def _open(path: str) -> int:
+def _open(path: str, make: Callable[[str], None] | None) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if make is None:
+            return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    make(path)
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_whole(path: str) -> bytes | None:
+    """What is in a small file; None where there is no file. ``open`` makes twice the system calls, which batches feel."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        pieces = []
+        while piece := os.read(fd, 65536):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(fd)
 
 
 def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable: bool = True) -> None:

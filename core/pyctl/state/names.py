@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state.locks import is_temporary, lock_directory, write_atomic
+from pyctl.state.locks import is_temporary, lock_directory, read_whole, write_atomic
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError
 
 
@@ -43,9 +43,12 @@ class NameStore:
     def release(self, name: str, container_id: str) -> None:
         """Give a name up, or another one that the container has since nerdctl renamed it; none counts as released."""
         with lock_directory(self._directory):
-            for one in (name,) if self._owner(name) == container_id else os.listdir(self._directory):
-                if not is_temporary(one) and self._owner(one) == container_id:
-                    os.unlink(f"{self._directory}/{one}")
+            if self._owner(name) == container_id:
+                os.unlink(f"{self._directory}/{name}")
+                return
+            for other in os.listdir(self._directory):
+                if not is_temporary(other) and self._owner(other) == container_id:
+                    os.unlink(f"{self._directory}/{other}")
 
     def sweep(self) -> None:
         """Remove what a writer that was killed left half-written: whoever holds the lock knows that nobody writes."""
@@ -63,8 +66,4 @@ class NameStore:
         return {name: self._owner(name) for name in names if not is_temporary(name)}
 
     def _owner(self, name: str) -> str:
-        try:
-            with open(f"{self._directory}/{name}", encoding="ascii") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        return (read_whole(f"{self._directory}/{name}") or b"").decode("ascii")
