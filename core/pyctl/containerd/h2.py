@@ -52,10 +52,10 @@ class Connection:
             # The kernel waits for room in the queue as long as this says; a Python timeout would not wait at all.
             self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", _CONNECT_S, 0))
             self._socket.connect(path)
-            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, pack("ll", 0, 0))
         except BaseException:
             self._socket.close()
             raise
+        self._timeout: tuple[int, int] | None = None  # seconds, microseconds
         settings = pack(">HIHIHI", _HEADER_TABLE_SIZE, 0, _ENABLE_PUSH, 0, _INITIAL_WINDOW, _WINDOW)
         self._unsent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings)
         self._unsent += frame(WINDOW_UPDATE, 0, 0, pack(">I", _WINDOW - 65535))
@@ -74,10 +74,19 @@ class Connection:
         self.is_usable = True
 
     def set_timeout(self, timeout_s: float | None) -> None:
+        """How long the kernel lets one system call wait, whole seconds if it is more than one; Python would poll before each."""
+        if timeout_s is None:
+            timeout = (0, 0)
+        else:
+            timeout = (int(-(-timeout_s // 1)), 0) if timeout_s > 1 else (0, max(1, int(timeout_s * 1_000_000)))
+        if timeout == self._timeout:
+            return
         try:
-            self._socket.settimeout(timeout_s)
+            for option in (_socket.SO_RCVTIMEO, _socket.SO_SNDTIMEO):
+                self._socket.setsockopt(_socket.SOL_SOCKET, option, pack("ll", *timeout))
         except OSError as error:
             raise StreamError(str(error), was_begun=False) from error  # closed meanwhile
+        self._timeout = timeout
 
     def begin(self, headers: bytes, body: bytes) -> None:
         """Send one request whole.
@@ -250,9 +259,9 @@ class Connection:
         self._enter()
         try:
             self._socket.sendall(data)
-        except TimeoutError:
+        except BlockingIOError as error:
             self.is_usable = False
-            raise
+            raise TimeoutError from error
         except OSError as error:
             self.is_usable = False
             raise StreamError(str(error), was_begun=was_begun) from error
@@ -334,9 +343,9 @@ class Connection:
             self._enter()
             try:
                 chunk = self._socket.recv(max(self._wanted, size))
-            except TimeoutError:
+            except BlockingIOError as error:
                 self.is_usable = False
-                raise
+                raise TimeoutError from error
             except OSError as error:
                 self.is_usable = False
                 raise StreamError(str(error)) from error

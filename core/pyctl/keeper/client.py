@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+_PATIENCE_S = 10.0
 _ERRORS: dict[str, type[PyctlError]] = {
     "conflict": ConflictError,
     "invalid_argument": InvalidArgumentError,
@@ -29,7 +30,7 @@ def request(
     fds: Sequence[int] = (),
     *,
     data_root: str,
-    timeout_s: float = 10.0,
+    timeout_s: float = _PATIENCE_S,
 ) -> dict[str, Any]:
     """Send one request and return its reply; ``wire`` lists the commands.
 
@@ -38,11 +39,17 @@ def request(
         InvalidArgumentError: the keeper does not understand this.
         UnavailableError: no keeper could be reached or started; safe to try again.
     """
-    return _send(data_store, runtime_dir, command, payload, fds, data_root, timeout_s, may_start=True)
+    return _send(data_store, runtime_dir, command, [payload], fds, data_root, timeout_s, may_start=True)
 
 
 def request_if_running(
-    data_store: str, runtime_dir: str, command: str, payload: Mapping[str, object], *, data_root: str, timeout_s: float = 10.0
+    data_store: str,
+    runtime_dir: str,
+    command: str,
+    payload: Mapping[str, object],
+    *,
+    data_root: str,
+    timeout_s: float = _PATIENCE_S,
 ) -> dict[str, Any] | None:
     """As ``request``, but None when no keeper runs: for status, stop, and whatever only undoes.
 
@@ -52,11 +59,25 @@ def request_if_running(
         ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
     """
     try:
-        return _send(data_store, runtime_dir, command, payload, (), data_root, timeout_s, may_start=False)
+        return _send(data_store, runtime_dir, command, [payload], (), data_root, timeout_s, may_start=False)
     except KeeperGoneError:
         if command in ("ping", "status", "stop", "is_let_in") or not _has_duties(data_store):
             return None
         return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
+
+
+def unwatch(data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str) -> None:
+    """Have these containers' exits left to the caller. As ``request_if_running``, over one connection.
+
+    Raises:
+        UnavailableError: as ``request``; some may be watched on.
+    """
+    payloads = [{"container": container_id, "namespace": namespace} for container_id in container_ids]
+    try:
+        _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=False)
+    except KeeperGoneError:
+        if _has_duties(data_store):
+            _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=True)
 
 
 def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
@@ -90,7 +111,7 @@ def _has_duties(data_store: str) -> bool:
     return False
 
 
-def stop(data_store: str, runtime_dir: str, *, data_root: str, timeout_s: float = 10.0) -> bool:
+def stop(data_store: str, runtime_dir: str, *, data_root: str, timeout_s: float = _PATIENCE_S) -> bool:
     """End the keeper and wait until it is gone; False when none ran. Holders of log pipes start a new one at once.
 
     Raises:
@@ -163,16 +184,18 @@ def _send(
     data_store: str,
     runtime_dir: str,
     command: str,
-    payload: Mapping[str, object],
+    payloads: Sequence[Mapping[str, object]],
     fds: Sequence[int],
     data_root: str,
     timeout_s: float,
     *,
     may_start: bool,
 ) -> dict[str, Any]:
+    """One request for each payload; returns the last one's reply."""
     import json
 
-    line = json.dumps({**payload, "command": command, "data_store": data_store}).encode() + b"\n"
+    asked = ({**payload, "command": command, "data_store": data_store} for payload in payloads)
+    lines = b"".join(json.dumps(one).encode() + b"\n" for one in asked)
     path = f"{run_dir(data_store, runtime_dir)}/keeper.sock"
     deadline = time.monotonic() + timeout_s
     pause_s = 0.005
@@ -180,7 +203,7 @@ def _send(
         try:
             sock = connect(path)
             try:
-                raw = exchange(sock, line, fds, max(0.1, deadline - time.monotonic()))
+                raw = exchange(sock, lines, fds, max(0.1, deadline - time.monotonic()))
             finally:
                 sock.close()
             break
@@ -194,11 +217,13 @@ def _send(
                 pause_s = min(pause_s * 2, 0.1)
         except OSError as error:  # not ours to open, or a path too long for a socket
             raise UnavailableError(f"cannot reach the keeper at {path}: {error}") from error
-    reply: dict[str, Any] = json.loads(raw)
-    if "error" in reply:
-        if reply.get("code") == "not_found":
-            raise NotFoundError("container", str(payload.get("container", "")), message=reply["error"])
-        raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
+    reply: dict[str, Any] = {}
+    for line in raw.splitlines():
+        reply = json.loads(line)
+        if "error" in reply:
+            if reply.get("code") == "not_found":
+                raise NotFoundError("container", str(payloads[0].get("container", "")), message=reply["error"])
+            raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
     return reply
 
 

@@ -134,7 +134,7 @@ def connect(socket_path: str) -> _socket.socket:
 
 
 def exchange(sock: _socket.socket, request: bytes, fds: Sequence[int], timeout_s: float) -> bytes:
-    """Send one request line with descriptors and return the reply line.
+    """Send request lines with descriptors and return as many reply lines.
 
     Raises:
         KeeperGoneError: the connection ended, or nothing came within ``timeout_s``.
@@ -145,7 +145,7 @@ def exchange(sock: _socket.socket, request: bytes, fds: Sequence[int], timeout_s
         while sent < len(request):
             sent += sock.send(request[sent:])
         reply = b""
-        while not reply.endswith(b"\n"):
+        while reply.count(b"\n") < request.count(b"\n"):
             piece = sock.recv(65536)
             if not piece or len(reply) > _LINE_LIMIT:
                 raise KeeperGoneError("the keeper closed the connection")

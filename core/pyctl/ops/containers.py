@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.lifecycle.batch import in_batch
-from pyctl.ops.lookup import container_name, find_container, finder
+from pyctl.ops.lookup import Finder, container_name, find_container
 from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ def start(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]
     from pyctl.ops import run
     from pyctl.ops.signals import cancelling
 
-    find = finder(session.client, names)
+    find = Finder(session.client, names)
 
     def one(name: str) -> RunResult:
         container = find(name)
@@ -59,7 +59,7 @@ def stop(
     """
     from pyctl.ops.ending import remove_if_temporary
 
-    find = finder(session.client, names)
+    find = Finder(session.client, names)
 
     def one(name: str) -> None:
         container = find(name)
@@ -76,7 +76,7 @@ def restart(
     from pyctl.ops import run
     from pyctl.ops.signals import cancelling
 
-    find = finder(session.client, names)
+    find = Finder(session.client, names)
 
     def one(name: str) -> RunResult:
         container = find(name)
@@ -102,7 +102,7 @@ def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Ite
 
     number = parse_signal(signal)
 
-    find = finder(session.client, names)
+    find = Finder(session.client, names)
 
     def one(name: str) -> None:
         container = find(name)
@@ -127,28 +127,16 @@ def kill(session: Session, names: Sequence[str], *, signal: str = "KILL") -> Ite
 
 def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: bool = False) -> Iterator[tuple[str, object]]:
     """Remove containers; with ``force`` running ones too, and a missing one is no error."""
-    from pyctl.ops.ending import RemovalChoice, remove_container
     from pyctl.ops.reconciling import undo_abandoned
-    from pyctl.state.locks import lock_directory
+    from pyctl.ops.removing import RemovalChoice, remove
 
     undo_abandoned(session)
-
-    choice = RemovalChoice(force=force, volumes=volumes)
-
-    find = finder(session.client, names)
-
-    def one(name: str) -> None:
-        container = find(name)
-        state_dir = session.paths.state_dir(container.container_id)
-        with lock_directory(f"{state_dir}/oplock"):
-            remove_container(session, container, choice)
-
-    return in_batch(one, names)
+    return remove(session, names, RemovalChoice(force=force, volumes=volumes))
 
 
 def wait(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Exit codes, each once its container has ended; at once for one that has."""
-    find = finder(session.client, names)
+    find = Finder(session.client, names)
     return in_batch(lambda name: wait_one(session, find(name)), names)
 
 

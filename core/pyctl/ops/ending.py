@@ -1,9 +1,8 @@
-"""What happens when a container's process has ended, and when the container itself goes."""
+"""What happens when a container's process has ended, and how what made the container is undone."""
 
 from __future__ import annotations
 
 from pyctl_hookspecs.errors import ConflictError, NotFoundError
-from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,26 +19,18 @@ class LetInError(ConflictError):
     """Another tool is starting the container: nobody touches what its last run used. The keeper asks again."""
 
 
-class RemovalChoice(Record):
-    """``rm``'s flags. ``volumes`` takes anonymous volumes along."""
-
-    force: bool = False
-    volumes: bool = False
-
-
 def state_of(session: Session, container_id: str) -> StateDir:
     from pyctl.state.containers import StateDir
 
     return StateDir(session.paths.state_dir(container_id))
 
 
-def stop_watching(session: Session, container_id: str) -> None:
-    """Tell the keeper that this command deals with the exit itself; without a keeper there is nothing to tell."""
+def stop_watching(session: Session, *container_ids: str) -> None:
+    """Tell the keeper that this command deals with the exits itself; without a keeper there is nothing to tell."""
     from pyctl.keeper import client as keeper
 
     paths = session.paths
-    payload = {"container": container_id, "namespace": session.namespace}
-    keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
+    keeper.unwatch(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
 
 
 def finish_run(
@@ -60,7 +51,7 @@ def finish_run(
         from pyctl.ops.hooked import release_foreign_run
 
         release_foreign_run(session, status)
-    return _undo_run(session, state, spares_task_of=container_id if spare_task else "")
+    return undo_run(session, state, spares_task_of=container_id if spare_task else "")
 
 
 def _has_ended(session: Session, container_id: str) -> bool:
@@ -128,50 +119,7 @@ def group_of(container: Container) -> str:
     return str((spec.get("linux") or {}).get("cgroupsPath") or "")
 
 
-def remove_container(session: Session, container: Container, choice: RemovalChoice) -> None:
-    """Remove a container and everything it has; a running one only by force.
-
-    Raises:
-        ConflictError: it runs, and ``force`` was not given; Docker's words.
-        BaseExceptionGroup: what could not be removed; the rest is gone, and the next ``rm`` tries again.
-    """
-    from pyctl.ops.lookup import container_name
-    from pyctl.ops.tasks import find_task
-
-    container_id = container.container_id
-    status = find_task(session.client, container_id)
-    if status is not None and status.status in ("running", "paused", "pausing"):
-        if not choice.force:
-            advice = "unpause and then stop" if status.status != "running" else "stop"
-            raise ConflictError(
-                f'cannot remove container "/{container_name(container)}": container is {status.status}: '
-                f"{advice} the container before removing or force remove"
-            )
-        stop_watching(session, container_id)
-        errors = _end_run(session, container_id, status)
-    else:
-        errors = finish_run(session, container_id, known=status if status is not None and status.status == "stopped" else None)
-    errors += undo_creation(session, container, with_volumes=choice.volumes)
-    if errors:
-        record_exit(session, state_of(session, container_id), container_id)  # it is still there to be looked at
-        raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)
-
-
-def _end_run(session: Session, container_id: str, status: TaskStatus) -> list[BaseException]:
-    """Kill it and release what its run used; how it ended is not kept, as nothing of it is."""
-    import os
-
-    from pyctl.ops.tasks import kill_and_wait, kill_to_delete
-
-    state = state_of(session, container_id)
-    if not os.path.exists(state.start_journal):  # another tool has started it
-        return finish_run(session, container_id, known=kill_and_wait(session.client, container_id, status))
-    kill_to_delete(session.client, container_id, status)
-    session.ended.add(container_id)
-    return _undo_run(session, state)
-
-
-def _undo_run(session: Session, state: StateDir, *, spares_task_of: str = "") -> list[BaseException]:
+def undo_run(session: Session, state: StateDir, *, spares_task_of: str = "") -> list[BaseException]:
     """Undo the plan of a run, but for the watch. The task of ``spares_task_of`` stays unless it has ended."""
     from pyctl.lifecycle.recover import undo_plan
     from pyctl.ops.undo import undoer

@@ -6,7 +6,7 @@ from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import Container
@@ -24,29 +24,30 @@ def find_container(client: Client, text: str) -> Container:
     return _choose(client.containers.find(text.removeprefix("/")), text)
 
 
-def finder(client: Client, texts: Sequence[str]) -> Callable[[str], Container]:
+class Finder:
     """``find_container`` for a command with many names: the daemon goes through its containers once, not once for each.
 
-    A container that is named twice is looked up anew the second time: it may be gone by then.
+    ``known`` are those found, by name, each container once. One that is named again is looked up anew: it may be gone.
     """
-    known: dict[str, Container] = {}
-    if len(texts) > 1:
-        names = [text.removeprefix("/") for text in texts]
-        found = client.containers.find(*names)
-        by_id: dict[str, str] = {}
+
+    def __init__(self, client: Client, texts: Sequence[str]) -> None:
+        self._client = client
+        self.known: dict[str, Container] = {}
+        if len(texts) < 2:
+            return
+        found = client.containers.find(*(text.removeprefix("/") for text in texts))
+        first: dict[str, str] = {}
         for text in texts:
             try:
                 container = _choose(_matching(found, text), text)
             except PyctlError:
                 continue  # said when its turn comes
-            if by_id.setdefault(container.container_id, text) == text:
-                known[text] = container
+            if first.setdefault(container.container_id, text) == text:
+                self.known[text] = container
 
-    def find(text: str) -> Container:
-        container = known.pop(text, None)
-        return find_container(client, text) if container is None else container
-
-    return find
+    def __call__(self, text: str) -> Container:
+        container = self.known.pop(text, None)
+        return find_container(self._client, text) if container is None else container
 
 
 def _matching(found: Iterable[Container], text: str) -> list[Container]:

@@ -8,7 +8,7 @@ from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import ExitStatus, TaskStatus
@@ -93,33 +93,68 @@ def _kill_init(pid: int, container_id: str, *, and_wait: bool = False) -> bool:
     """SIGKILL from here: the kernel then ends all of a process namespace with its first process.
 
     Through shim and runtime it is a program to start, a sixth of what removing a container costs. False, and nothing was
-    done, unless the process is certainly this container's (its cgroup has the ID) and the first of a namespace.
+    done, unless it is certainly this container's.
     """
     import os
-    import select
     import signal
+
+    process = open_init(pid, container_id)
+    if process < 0:
+        return False
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        if and_wait:
+            await_end({container_id: process})
+    except OSError:
+        return False
+    finally:
+        os.close(process)
+    return True
+
+
+def open_init(pid: int, container_id: str) -> int:
+    """A pidfd of a container's first process.
+
+    -1 unless it certainly is that one: its cgroup has the ID, and it is the first of a process namespace.
+    """
+    import os
 
     from pyctl.state.locks import read_whole
 
     try:
         process = os.pidfd_open(pid)
     except OSError:
-        return False
+        return -1
     try:
         groups, facts = read_whole(f"/proc/{pid}/cgroup") or b"", read_whole(f"/proc/{pid}/status") or b""
-        numbers = facts.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()  # outermost namespace first
-        if len(numbers) < 2 or numbers[-1] != b"1" or container_id.encode() not in groups:
-            return False
-        signal.pidfd_send_signal(process, signal.SIGKILL)
-        if and_wait:
-            end = select.poll()
-            end.register(process, select.POLLIN)
-            end.poll()
     except OSError:
-        return False
-    finally:
-        os.close(process)
-    return True
+        groups = facts = b""  # it ends in this moment
+    numbers = facts.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()  # outermost namespace first
+    if len(numbers) > 1 and numbers[-1] == b"1" and container_id.encode() in groups:
+        return process
+    os.close(process)
+    return -1
+
+
+def await_end(processes: Mapping[str, int], timeout_s: float | None = None) -> set[str]:
+    """Wait until the processes of these pidfds have ended; returns the names of those that have."""
+    import select
+    import time
+
+    poll = select.poll()
+    names = {process: name for name, process in processes.items()}
+    for process in names:
+        poll.register(process, select.POLLIN)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    ended: set[str] = set()
+    while len(ended) < len(names):
+        ready = poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000)
+        if not ready:
+            break
+        for process, _ in ready:
+            poll.unregister(process)
+            ended.add(names[process])
+    return ended
 
 
 def _thaw(client: Client, container_id: str) -> None:

@@ -12,13 +12,14 @@ from pyctl_hookspecs import ConflictError, InvalidArgumentError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
     from pyctl_plugins.network._addresses import Range
 
 DEFAULT_DIRECTORY = "/var/lib/cni/networks"
+_seen: dict[str, dict[str, bytes]] = {}  # by pool and address, for batches; changed under the pool's lock
 
 
 class Leases:
@@ -89,11 +90,19 @@ class Leases:
         """Give back whatever this interface holds.
 
         An empty lease is one whose taker was killed in the middle: the lock is ours, so nobody is writing it now.
+        Leases that this process saw in other hands are read again only if nothing else is found.
         """
         key = _content(owner, interface)
-        for name, content in self._entries(""):
-            if content in (key, b""):
+        seen = _seen.setdefault(self._directory, {})
+        for spared in ({name for name, content in seen.items() if content not in (key, b"")}, set[str]()):
+            read = dict(self._entries("", spared))
+            seen.update(read)
+            found = [name for name, content in read.items() if content in (key, b"")]
+            for name in found:
+                del seen[name]
                 os.unlink(os.path.join(self._directory, name))
+            if found:
+                return
 
     def renew(self, owner: str, interface: str, address: str) -> bool:
         """Enter an address that this interface uses; False if an entry of whomever is there already."""
@@ -150,6 +159,7 @@ class Leases:
         return True
 
     def _write(self, path: str, key: bytes) -> bool:
+        _seen.get(self._directory, {}).pop(os.path.basename(path), None)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
@@ -172,13 +182,15 @@ class Leases:
         except (FileNotFoundError, ValueError):
             return None
 
-    def _entries(self, mark: str) -> Iterator[tuple[str, bytes]]:
+    def _entries(self, mark: str, spared: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
         try:
             names = os.listdir(self._directory)
         except FileNotFoundError:
             return
         for name in names:
             if not name[0].isalnum() or name == "lock" or name.startswith("last_reserved_ip") or mark not in name:
+                continue
+            if name in spared:
                 continue
             try:
                 fd = os.open(os.path.join(self._directory, name), os.O_RDONLY | os.O_CLOEXEC)

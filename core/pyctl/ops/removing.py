@@ -1,0 +1,146 @@
+"""``rm``: containers go, with everything they have, one or many at once."""
+
+from __future__ import annotations
+
+import os
+
+from pyctl.lifecycle.batch import in_batch
+from pyctl.ops.ending import finish_run, record_exit, state_of, stop_watching, undo_creation, undo_run
+from pyctl_hookspecs.errors import ConflictError, PyctlError
+from pyctl_hookspecs.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from pyctl.containerd.records import Container, TaskStatus
+    from pyctl.ops.session import Session
+    from pyctl.state.locks import Lock
+
+_ALIVE = ("running", "paused", "pausing")
+_PATIENCE_S = 5.0  # for processes that were killed together; one that takes longer is waited for in its turn
+
+
+class RemovalChoice(Record):
+    """``rm``'s flags. ``volumes`` takes anonymous volumes along."""
+
+    force: bool = False
+    volumes: bool = False
+
+
+def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Iterator[tuple[str, object]]:
+    """Remove containers by name; yields each name with its error or None."""
+    from pyctl.ops.lookup import Finder
+
+    find = Finder(session.client, names)
+    held = _end_together(session, find.known.values()) if choice.force and len(find.known) > 1 else {}
+
+    def one(name: str) -> None:
+        container = find(name)
+        with held.pop(container.container_id, None) or _lock(session, container.container_id):
+            remove_container(session, container, choice)
+
+    try:
+        yield from in_batch(one, names)
+    finally:
+        for lock in held.values():
+            lock.release()
+
+
+def _lock(session: Session, container_id: str, *, blocking: bool = True) -> Lock:
+    from pyctl.state.locks import lock_directory
+
+    return lock_directory(f"{session.paths.state_dir(container_id)}/oplock", blocking=blocking)
+
+
+def _end_together(session: Session, containers: Collection[Container]) -> dict[str, Lock]:
+    """SIGKILL all of them at once: then they leave their peers together, and end while we prepare the rest.
+
+    Returns the locks that are held for it, by container ID. What another command works on, another tool has started or
+    does not run is left to its turn, and so is whatever fails here: it fails there again, and is reported.
+    """
+    import signal
+
+    from pyctl.ops.tasks import await_end, find_task, open_init
+
+    held: dict[str, Lock] = {}
+    processes: dict[str, int] = {}
+
+    def look(container: Container) -> None:
+        container_id = container.container_id
+        try:
+            held[container_id] = _lock(session, container_id, blocking=False)
+        except BlockingIOError:
+            return
+        status = find_task(session.client, container_id)
+        if status is not None and status.status == "running" and _is_ours(session, container_id):
+            process = open_init(status.pid, container_id)
+            if process >= 0:
+                processes[container_id] = process
+
+    try:
+        for _ in in_batch(look, list(containers)):
+            pass
+        try:
+            stop_watching(session, *processes)
+        except PyctlError:
+            return held
+        for process in processes.values():
+            try:
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended by itself
+        session.ended |= await_end(processes, _PATIENCE_S)
+    finally:
+        for process in processes.values():
+            os.close(process)
+    return held
+
+
+def _is_ours(session: Session, container_id: str) -> bool:
+    """Was the run started by us? Then its plan says what it uses."""
+    return os.path.exists(state_of(session, container_id).start_journal)
+
+
+def remove_container(session: Session, container: Container, choice: RemovalChoice) -> None:
+    """Remove a container and everything it has; a running one only by force.
+
+    Raises:
+        ConflictError: it runs, and ``force`` was not given; Docker's words.
+        BaseExceptionGroup: what could not be removed; the rest is gone, and the next ``rm`` tries again.
+    """
+    from pyctl.ops.lookup import container_name
+    from pyctl.ops.tasks import find_task
+
+    container_id = container.container_id
+    if container_id in session.ended:  # together with others
+        errors = undo_run(session, state_of(session, container_id))
+    else:
+        status = find_task(session.client, container_id)
+        if status is None or status.status not in _ALIVE:
+            has_ended = status is not None and status.status == "stopped"
+            errors = finish_run(session, container_id, known=status if has_ended else None)
+        elif not choice.force:
+            advice = "unpause and then stop" if status.status != "running" else "stop"
+            raise ConflictError(
+                f'cannot remove container "/{container_name(container)}": container is {status.status}: '
+                f"{advice} the container before removing or force remove"
+            )
+        else:
+            stop_watching(session, container_id)
+            errors = _end_run(session, container_id, status)
+    errors += undo_creation(session, container, with_volumes=choice.volumes)
+    if errors:
+        record_exit(session, state_of(session, container_id), container_id)  # it is still there to be looked at
+        raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)
+
+
+def _end_run(session: Session, container_id: str, status: TaskStatus) -> list[BaseException]:
+    """Kill it and release what its run used; how it ended is not kept, as nothing of it is."""
+    from pyctl.ops.tasks import kill_and_wait, kill_to_delete
+
+    if not _is_ours(session, container_id):
+        return finish_run(session, container_id, known=kill_and_wait(session.client, container_id, status))
+    kill_to_delete(session.client, container_id, status)
+    session.ended.add(container_id)
+    return undo_run(session, state_of(session, container_id))
