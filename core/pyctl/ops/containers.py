@@ -148,6 +148,7 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
         BaseExceptionGroup: it is stopped, but something could not be released.
     """
     from pyctl.ops.ending import finish_run, stop_watching
+    from pyctl.ops.reconciling import pending
     from pyctl.ops.signals import parse_signal
     from pyctl.ops.tasks import find_task
 
@@ -158,7 +159,8 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     status = find_task(session.client, container_id)
     if status is not None and status.status in _RUNNING:
         _end_process(session, container_id, number, _timeout_s(container, timeout_s), is_paused=status.status != "running")
-    errors = finish_run(session, container_id)
+    with pending(session, container_id):  # should we be killed, the next command clears up
+        errors = finish_run(session, container_id)
     if errors:
         raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
 

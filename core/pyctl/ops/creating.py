@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.lifecycle.steps import Step
-from pyctl_hookspecs.errors import InvalidArgumentError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def create_steps(session: Session, draft: Draft, host: CoreHost) -> tuple[Step, 
             says=f"reserve the name {facts.container_name}",
             provider="core/name",
             undo_token=f"{facts.container_name}/{container_id}",
-            do=lambda _: session.names.acquire(facts.container_name, container_id),
+            do=lambda _: _take_name(session, facts.container_name, container_id),
         ),
         _snapshot_step(session, draft, host),
     ]
@@ -114,6 +114,23 @@ def create_steps(session: Session, draft: Draft, host: CoreHost) -> tuple[Step, 
             )
         )
     return tuple(steps)
+
+
+def _take_name(session: Session, name: str, container_id: str) -> None:
+    """Reserve a name, also one whose container is gone: another tool may have removed that without telling us.
+
+    Raises:
+        ConflictError: a container has it.
+    """
+    try:
+        session.names.acquire(name, container_id)
+    except ConflictError:
+        from pyctl.ops.reconciling import undo_container
+
+        owner = session.names.owner(name)
+        if not owner or not undo_container(session, owner):
+            raise
+        session.names.acquire(name, container_id)
 
 
 def _snapshot_step(session: Session, draft: Draft, host: CoreHost) -> Step:

@@ -142,7 +142,7 @@ def undo_creation(session: Session, container: Container, *, with_volumes: bool)
     state = state_of(session, container.container_id)
     undo = undoer(session)
     if _has_plan(state):
-        return _undo_plan(session, state, with_volumes=with_volumes)
+        return undo_create_plan(session, state, with_volumes=with_volumes)
     delete_task(session.client, container.container_id)
     errors = undo_all(derived_plan(session, container, with_volumes=with_volumes), undo)
     if not errors and state.exists():
@@ -154,10 +154,11 @@ def undo_creation(session: Session, container: Container, *, with_volumes: bool)
 
 def remove_after_exit(session: Session, container_id: str) -> list[BaseException]:
     """``--rm``: undo the plan that made the container, anonymous volumes included."""
-    return _undo_plan(session, state_of(session, container_id), with_volumes=True)
+    return undo_create_plan(session, state_of(session, container_id), with_volumes=True)
 
 
-def _undo_plan(session: Session, state: StateDir, *, with_volumes: bool) -> list[BaseException]:
+def undo_create_plan(session: Session, state: StateDir, *, with_volumes: bool) -> list[BaseException]:
+    """Undo what made a container, its state directory included; again is a success."""
     from pyctl.lifecycle.recover import undo_plan
     from pyctl.ops.undo import undoer
 
@@ -238,9 +239,14 @@ def remove_if_temporary(session: Session, container: Container) -> None:
     Raises:
         BaseExceptionGroup: what could not be removed; the next ``rm`` tries again.
     """
-    state = state_of(session, container.container_id)
-    if container.labels.get("nerdctl/auto-remove") == "true" and state.started_at() and _has_plan(state):
+    if is_temporary(session, container):
         exited(session, container.container_id)
+
+
+def is_temporary(session: Session, container: Container) -> bool:
+    """Is it one of ours that goes when its run has ended?"""
+    state = state_of(session, container.container_id)
+    return container.labels.get("nerdctl/auto-remove") == "true" and bool(state.started_at()) and _has_plan(state)
 
 
 def is_let_in(session: Session, container_id: str) -> bool:

@@ -1,7 +1,7 @@
-"""A task that containerd was making when the one who had asked for it was killed.
+"""A task that containerd was making, or deleting, when the one who had asked for it was killed.
 
-The daemon then breaks off, and containerd 2.1 sometimes forgets the shim while it does: the bundle goes, no task is
-listed, and the shim, with the log binary it has started, would live until the next boot.
+The daemon then breaks off, and sometimes forgets the shim while it does: no task is listed, and the shim, with the log
+binary it has started, would live until the next boot.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyctl.ops.session import Session
 
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
+_DELETION_S = 3.0  # from when a task is not listed any more to its shim's end, on a machine that is busy
 _DELETED = " (deleted)"
 
 
@@ -43,6 +44,41 @@ def await_creation(session: Session, container_id: str) -> None:
         if time.monotonic() > give_up:
             raise UnavailableError(f"containerd has not done with the task of container {container_id}")
         time.sleep(_PAUSE_S)
+
+
+def await_deletion(namespace: str, container_id: str) -> None:
+    """Return when a task that is not listed has no shim any more either.
+
+    One that is being deleted goes by itself. One that does not is nobody's: it is ended here, and the daemon, which hears
+    of that, clears away its bundle.
+
+    Raises:
+        UnavailableError: the daemon has not; the next command tries again.
+    """
+    import time
+
+    for pid in _shims(namespace, container_id):
+        bundle = _working_directory(pid)
+        if not _ends_within(pid, _DELETION_S):
+            _end(pid)
+        give_up = time.monotonic() + _PATIENCE_S
+        while bundle and os.path.exists(bundle):
+            if time.monotonic() > give_up:
+                raise UnavailableError(f"containerd has not cleared away {bundle}")
+            time.sleep(_PAUSE_S)
+
+
+def _ends_within(pid: int, seconds: float) -> bool:
+    from pyctl.ops.tasks import await_end
+
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(await_end({"shim": process}, seconds))
+    finally:
+        os.close(process)
 
 
 def _shims(namespace: str, container_id: str) -> Iterator[int]:

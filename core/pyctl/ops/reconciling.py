@@ -28,22 +28,26 @@ def pending(session: Session, container_id: str) -> Iterator[None]:
 
     The note is locked while we live: whoever can lock it knows that its owner is gone.
     """
-    from pyctl.state.locks import make_private
-
-    directory = _directory(session)
-    path = f"{directory}/{container_id}"
-    try:
-        note = open_locked(path, os.O_CREAT, 0)
-    except FileNotFoundError:
-        make_private(directory)
-        note = open_locked(path, os.O_CREAT, 0)
+    note = _take_note(session, container_id, 0)
     try:
         yield
     finally:
         state = state_of(session, container_id)
         if not _is_unfinished(state.create_journal) and not _is_unfinished(state.start_journal, or_pending=True):
-            _forget(path)
+            _forget(f"{_directory(session)}/{container_id}")
         os.close(note)
+
+
+def _take_note(session: Session, container_id: str, how: int) -> int:
+    from pyctl.state.locks import make_private
+
+    directory = _directory(session)
+    path = f"{directory}/{container_id}"
+    try:
+        return open_locked(path, os.O_CREAT, how)
+    except FileNotFoundError:
+        make_private(directory)
+        return open_locked(path, os.O_CREAT, how)
 
 
 def undo_abandoned(session: Session) -> list[str]:
@@ -81,21 +85,29 @@ def noted(session: Session) -> list[str]:
 
 
 def undo_container(session: Session, container_id: str) -> list[str]:
-    """Undo one container's unfinished plans, if nobody carries them out any more."""
+    """Set one container right: undo plans that were broken off, end what was begun to end, if nobody works on it.
+
+    Raises:
+        PyctlError, BaseExceptionGroup: not everything could be; a note that was there stays.
+    """
     path = f"{_directory(session)}/{container_id}"
+    was_noted = os.path.exists(path)
     try:
-        note = open_locked(path, 0, fcntl.LOCK_NB)
+        note = _take_note(session, container_id, fcntl.LOCK_NB)
     except BlockingIOError:
         return []
-    except FileNotFoundError:
-        note = -1
     try:
         lines = _undo_unfinished(session, container_id)
-        _forget(path)
+        lines += _finish_removal(session, container_id)
+        lines += _finish_run(session, container_id)
+        if was_noted:
+            _watch_if_running(session, container_id)
+        was_noted = False
         return lines
     finally:
-        if note >= 0:
-            os.close(note)
+        if not was_noted:
+            _forget(path)
+        os.close(note)
 
 
 def _undo_unfinished(session: Session, container_id: str) -> list[str]:
@@ -153,7 +165,6 @@ def reconcile(session: Session) -> list[str]:
     for container_id in known:
         try:
             lines += undo_container(session, container_id)
-            lines += finish_forgotten(session, container_id)
         except Exception as error:
             errors.append(error)
     try:
@@ -170,25 +181,63 @@ def reconcile(session: Session) -> list[str]:
 
 def finish_forgotten(session: Session, container_id: str) -> list[str]:
     """A run is over and still holds its network: the machine went down, or who had to see to it was killed."""
+    with pending(session, container_id):
+        return _finish_run(session, container_id)
+
+
+def _finish_run(session: Session, container_id: str) -> list[str]:
     from pyctl.lifecycle.journal import is_owned
-    from pyctl.ops.ending import finish_run, remove_if_temporary
+    from pyctl.ops.ending import finish_run, is_temporary, undo_creation
     from pyctl.ops.tasks import find_task
 
     state = state_of(session, container_id)
     if not os.path.exists(state.start_journal) or is_owned(state.start_journal):
         return []
-    with pending(session, container_id):
-        status = find_task(session.client, container_id)
-        if status is not None and status.status != "stopped":
-            return []
-        errors = finish_run(session, container_id)
+    status = find_task(session.client, container_id)
+    if status is not None and status.status != "stopped":
+        return []
+    errors = finish_run(session, container_id)
+    try:
+        container = session.client.containers.get(container_id)
+        if not errors and is_temporary(session, container):
+            errors = undo_creation(session, container, with_volumes=True)
+    except NotFoundError:
+        pass  # somebody removed it, and is about to take its state along
     if errors:
         raise BaseExceptionGroup(f"could not release everything of container {container_id}", errors)
-    try:
-        remove_if_temporary(session, session.client.containers.get(container_id))
-    except NotFoundError:
-        pass  # somebody removed it, and left its state behind or is about to take it along
     return [f"released what container {container_id} used while it ran"]
+
+
+def _finish_removal(session: Session, container_id: str) -> list[str]:
+    """The container is gone and what it was made of is not: ``rm`` was killed, or a tool that knows nothing of us did it.
+
+    Anonymous volumes stay: nobody can tell any more whether they were to go.
+    """
+    from pyctl.lifecycle.journal import is_owned
+    from pyctl.ops.ending import undo_create_plan, undo_run
+
+    state = state_of(session, container_id)
+    if not os.path.exists(state.create_journal) or is_owned(state.create_journal) or is_owned(state.start_journal):
+        return []
+    try:
+        session.client.containers.get(container_id)
+    except NotFoundError:
+        errors = undo_run(session, state) + undo_create_plan(session, state, with_volumes=False)
+        if errors:
+            raise BaseExceptionGroup(f"could not remove what is left of container {container_id}", errors) from None
+        return [f"removed what was left of container {container_id}"]
+    return []
+
+
+def _watch_if_running(session: Session, container_id: str) -> None:
+    """Who was killed may have told the keeper to leave the exit to them."""
+    from pyctl.ops.watching import watch_exit
+
+    if os.path.exists(state_of(session, container_id).start_journal):
+        try:
+            watch_exit(session, container_id)
+        except NotFoundError:
+            pass
 
 
 def _is_unfinished(journal: str, *, or_pending: bool = False) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 from pyctl.lifecycle.batch import in_batch
 from pyctl.ops.ending import finish_run, record_exit, state_of, stop_watching, undo_creation, undo_run
@@ -11,13 +12,13 @@ from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pyctl.containerd.records import Container, TaskStatus
     from pyctl.ops.session import Session
-    from pyctl.state.locks import Lock
 
 _ALIVE = ("running", "paused", "pausing")
+_TOGETHER = 100  # three descriptors each are open meanwhile
 _PATIENCE_S = 5.0  # for processes that were killed together; one that takes longer is waited for in its turn
 
 
@@ -33,43 +34,53 @@ def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Ite
     from pyctl.ops.lookup import Finder
 
     find = Finder(session.client, names)
-    held = _end_together(session, find.known.values()) if choice.force and len(find.known) > 1 else {}
+    held: dict[str, ExitStack] = {}
 
     def one(name: str) -> None:
         container = find(name)
-        with held.pop(container.container_id, None) or _lock(session, container.container_id):
+        with held.pop(container.container_id, None) or _held(session, container.container_id):
             remove_container(session, container, choice)
 
     try:
+        if choice.force and len(find.known) > 1:
+            _end_together(session, list(find.known.values())[:_TOGETHER], held)
         yield from in_batch(one, names)
     finally:
-        for lock in held.values():
-            lock.release()
+        for one_held in held.values():
+            one_held.close()
 
 
-def _lock(session: Session, container_id: str, *, blocking: bool = True) -> Lock:
+def _held(session: Session, container_id: str, *, blocking: bool = True) -> ExitStack:
+    """The container is ours until this is left, and noted: should we be killed, the next command ends what we began.
+
+    Raises:
+        BlockingIOError: another command has it, and ``blocking`` is false.
+    """
+    from pyctl.ops.reconciling import pending
     from pyctl.state.locks import lock_directory
 
-    return lock_directory(f"{session.paths.state_dir(container_id)}/oplock", blocking=blocking)
+    with ExitStack() as stack:
+        stack.enter_context(lock_directory(f"{session.paths.state_dir(container_id)}/oplock", blocking=blocking))
+        stack.enter_context(pending(session, container_id))
+        return stack.pop_all()
 
 
-def _end_together(session: Session, containers: Collection[Container]) -> dict[str, Lock]:
-    """SIGKILL all of them at once: then they leave their peers together, and end while we prepare the rest.
+def _end_together(session: Session, containers: Sequence[Container], held: dict[str, ExitStack]) -> None:
+    """SIGKILL all of them at once, so that they leave their peers together; whoever is locked for that is ``held`` then.
 
-    Returns the locks that are held for it, by container ID. What another command works on, another tool has started or
-    does not run is left to its turn, and so is whatever fails here: it fails there again, and is reported.
+    What another command works on, another tool has started or does not run is left to its turn, and so is whatever
+    fails here: it fails there again, and is reported.
     """
     import signal
 
     from pyctl.ops.tasks import await_end, find_task, open_init
 
-    held: dict[str, Lock] = {}
     processes: dict[str, int] = {}
 
     def look(container: Container) -> None:
         container_id = container.container_id
         try:
-            held[container_id] = _lock(session, container_id, blocking=False)
+            held[container_id] = _held(session, container_id, blocking=False)
         except BlockingIOError:
             return
         status = find_task(session.client, container_id)
@@ -79,12 +90,12 @@ def _end_together(session: Session, containers: Collection[Container]) -> dict[s
                 processes[container_id] = process
 
     try:
-        for _ in in_batch(look, list(containers)):
+        for _ in in_batch(look, containers):
             pass
         try:
             stop_watching(session, *processes)
         except PyctlError:
-            return held
+            return
         for process in processes.values():
             try:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
@@ -94,7 +105,6 @@ def _end_together(session: Session, containers: Collection[Container]) -> dict[s
     finally:
         for process in processes.values():
             os.close(process)
-    return held
 
 
 def _is_ours(session: Session, container_id: str) -> bool:

@@ -32,7 +32,7 @@ class NameStore:
             ConflictError: another container has it; Docker's words.
         """
         with lock_directory(self._directory):
-            owner = self._owner(name)
+            owner = self.owner(name)
             if owner and owner != container_id:
                 raise ConflictError(
                     f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
@@ -43,12 +43,16 @@ class NameStore:
     def release(self, name: str, container_id: str) -> None:
         """Give a name up, or another one that the container has since nerdctl renamed it; none counts as released."""
         with lock_directory(self._directory):
-            if self._owner(name) == container_id:
+            if self.owner(name) == container_id:
                 os.unlink(f"{self._directory}/{name}")
                 return
             for other in os.listdir(self._directory):
-                if not is_temporary(other) and self._owner(other) == container_id:
+                if not is_temporary(other) and self.owner(other) == container_id:
                     os.unlink(f"{self._directory}/{other}")
+
+    def owner(self, name: str) -> str:
+        """The ID of the container that has a name; empty if none has."""
+        return (read_whole(f"{self._directory}/{name}") or b"").decode("ascii")
 
     def sweep(self) -> None:
         """Remove what a writer that was killed left half-written: whoever holds the lock knows that nobody writes."""
@@ -63,7 +67,4 @@ class NameStore:
             names = os.listdir(self._directory)
         except FileNotFoundError:
             return {}
-        return {name: self._owner(name) for name in names if not is_temporary(name)}
-
-    def _owner(self, name: str) -> str:
-        return (read_whole(f"{self._directory}/{name}") or b"").decode("ascii")
+        return {name: self.owner(name) for name in names if not is_temporary(name)}
