@@ -159,3 +159,37 @@ def _connected(pyctl: Pyctl, container: str) -> set[str]:
 def _warm(pyctl: Pyctl, image: str) -> None:
     """What stays by design (the default network, the nft table) is there before we count."""
     pyctl("run", "--rm", "-p", "0:80", image, "true")
+
+
+DYING = os.path.join(os.path.dirname(__file__), "outsiders", "dying")
+UNDONE = (
+    "core/hosts", "network/bridge", "sent", "task/containerd", "core/netns", "core/container", "core/name",
+    "snapshotter/overlayfs", "core/files",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("how", "steps"), [(["rm", "-f"], UNDONE), (["stop", "-t", "0"], ("sent", "core/netns"))], ids=["rm", "stop"]
+)
+def test_a_removal_killed_anywhere_is_ended_by_the_next(
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str, how: list[str], steps: tuple[str, ...]
+) -> None:
+    names = [f"{name[:20]}-{number}" for number in (1, 2)]
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    for step in steps:
+        for one in names:
+            pyctl("run", "-d", "--name", one, "-p", "0:80", busybox, "sleep", "60")
+        done = pyctl(*how, *names, env={"PYTHONPATH": DYING, "PYCTL_DIE": step}, ok=False)
+        assert done.code == -9, (step, done.stderr)
+        pyctl("rm", "-f", *names)
+        assert leaks.new(before, engine) == [], step
+
+
+def test_the_name_of_a_container_that_another_tool_removed_is_free(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    container_id = pyctl("create", "--name", name, busybox, "true").out
+    engine.ctr("containers", "rm", container_id)
+    assert pyctl("run", "--rm", "--name", name, busybox, "echo", "again").out == "again"
+    assert leaks.new(before, engine) == []
