@@ -193,3 +193,24 @@ def test_the_name_of_a_container_that_another_tool_removed_is_free(pyctl: Pyctl,
     engine.ctr("containers", "rm", container_id)
     assert pyctl("run", "--rm", "--name", name, busybox, "echo", "again").out == "again"
     assert leaks.new(before, engine) == []
+
+
+def test_many_are_removed_together_whatever_they_do(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    kinds = ("running", "stubborn", "paused", "stopped", "created", "elsewhere")
+    names = {kind: f"{name[:20]}-{kind}" for kind in kinds}
+    ids = {kind: pyctl("create", "--name", names[kind], busybox, "sleep", "60").out for kind in ("created", "elsewhere")}
+    engine.ctr("tasks", "start", "-d", ids["elsewhere"])  # no run of ours
+    for kind in ("running", "paused", "stopped"):
+        ids[kind] = pyctl("run", "-d", "--name", names[kind], busybox, "sleep", "60").out
+    trap = "trap '' TERM; while :; do sleep 1; done"
+    ids["stubborn"] = pyctl("run", "-d", "--restart=always", "--name", names["stubborn"], busybox, "sh", "-c", trap).out
+    pyctl("stop", "-t", "0", names["stopped"])
+    engine.ctr("tasks", "pause", ids["paused"])
+    asked = [*names.values(), ids["running"][:12], "nobody", names["paused"]]
+    done = pyctl("rm", "-f", *asked)
+    assert done.stdout.split() == list(names.values())
+    gone = sorted([ids["running"][:12], "nobody", names["paused"]])
+    assert sorted(line.rpartition(" ")[2] for line in done.stderr.splitlines()) == gone
+    assert leaks.new(before, engine) == []

@@ -276,3 +276,19 @@ def test_a_stream_without_messages_is_understood_without_the_hpack_library() -> 
             sys.modules["hpack"] = before
     fields = hpack.Decoder().decode(connection.trailers, raw=True)
     assert dict(fields)[b"grpc-status"] == b"0"
+
+
+def test_all_who_wait_for_one_answer_get_it(daemon: Daemon, client: Client) -> None:
+    handle = client.tasks.wait("c")
+    called = threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        results = [pool.submit(handle.result) for _ in range(3)]
+        assert daemon.waiting.wait(30)
+        handle.on_done(called.set)
+        daemon.release.set()
+
+        assert [result.result(30).code for result in results] == [7, 7, 7]
+    assert called.wait(30)
+    assert handle.done()
+    handle.on_done(called.clear)
+    assert not called.is_set()

@@ -204,3 +204,35 @@ def test_a_lease_whose_taker_was_killed_while_writing_is_given_back_with_the_nex
     assert _take(tmp_path, "other") == "10.4.0.4"
     _leases.release("net", "mine", "eth0", str(tmp_path))
     assert sorted(path.name for path in (tmp_path / "net").glob("10.*")) == ["10.4.0.4"]
+
+
+def test_what_was_seen_in_other_hands_is_given_back_all_the_same(tmp_path: Path) -> None:
+    for owner in ("c1", "c2"):
+        _take(tmp_path, owner)
+    _leases.release("net", "c1", "eth0", str(tmp_path))  # sees that 10.4.0.3 is c2's
+    (tmp_path / "net" / "10.4.0.3").write_bytes(b"c3\r\neth0")  # another process: c2 gave it back, c3 took it
+    _leases.release("net", "c3", "eth0", str(tmp_path))
+    assert not (tmp_path / "net" / "10.4.0.3").exists()
+
+
+def test_what_another_process_gave_back_is_no_fault(tmp_path: Path) -> None:
+    for owner in ("c1", "c2"):
+        _take(tmp_path, owner)
+    _leases.release("net", "c1", "eth0", str(tmp_path))
+    (tmp_path / "net" / "10.4.0.3").unlink()
+    _leases.release("net", "c2", "eth0", str(tmp_path))
+    assert _take(tmp_path, "c2", wanted="10.4.0.3") == "10.4.0.3"
+    _leases.release("net", "c2", "eth0", str(tmp_path))
+    assert not (tmp_path / "net" / "10.4.0.3").exists()
+
+
+def test_an_address_taken_again_by_this_process_is_given_back(tmp_path: Path) -> None:
+    _take(tmp_path, "c1", wanted="10.4.0.2")
+    _take(tmp_path, "c2", wanted="10.4.0.3")
+    _leases.release("net", "c1", "eth0", str(tmp_path))
+    _leases.release("net", "c2", "eth0", str(tmp_path))
+    _take(tmp_path, "c1", wanted="10.4.0.3")
+    _take(tmp_path, "c1", interface="eth1", wanted="10.4.0.4")
+    _leases.release("net", "c1", "eth1", str(tmp_path))
+    _leases.release("net", "c1", "eth0", str(tmp_path))
+    assert sorted(path.name for path in (tmp_path / "net").iterdir()) == ["last_reserved_ip.0", "lock"]

@@ -76,3 +76,23 @@ def test_others_are_none_of_our_business(bundle: Path, shim: subprocess.Popen[by
     orphans.await_creation(session(has_task=False, namespace="other"), ID)
     orphans.await_creation(session(has_task=False), "cd" * 32)
     assert shim.poll() is None
+
+
+def test_one_that_is_being_deleted_goes_by_itself(bundle: Path, shim: subprocess.Popen[bytes]) -> None:
+    assert shim.stdin is not None
+    shim.stdin.close()
+    bundle.rmdir()
+    orphans.await_deletion("ns", ID)
+    assert shim.wait(10) == 0
+
+
+def test_one_that_nobody_deletes_any_more_is_ended(
+    bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_DELETION_S", 0.0)
+    monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
+    orphans.await_deletion("other", ID)
+    assert shim.poll() is None
+    with pytest.raises(UnavailableError, match="has not cleared away"):
+        orphans.await_deletion("ns", ID)  # there is no daemon here that would
+    assert shim.wait(10) == -9

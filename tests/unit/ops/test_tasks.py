@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from pyctl.ops.tasks import _kill_init
+from pyctl.ops.tasks import _kill_init, await_end
 
 _FOREVER = ["sleep", "1000"]
 
@@ -40,3 +41,17 @@ def test_a_number_that_nobody_has_is_nothing_to_kill(sleeper: subprocess.Popen[b
     sleeper.wait()
     assert not _kill_init(sleeper.pid, "")
     assert not _kill_init(0, "")
+
+
+def test_ends_are_waited_for_together(sleeper: subprocess.Popen[bytes]) -> None:
+    with subprocess.Popen(["true"]) as short:
+        processes = {"short": os.pidfd_open(short.pid), "long": os.pidfd_open(sleeper.pid)}
+        try:
+            assert await_end({"short": processes["short"]}) == {"short"}
+            assert await_end(processes, 0.01) == {"short"}
+            sleeper.kill()
+            assert await_end(processes) == {"short", "long"}
+        finally:
+            for process in processes.values():
+                os.close(process)
+    assert await_end({}) == set()

@@ -273,3 +273,40 @@ def test_a_network_that_was_being_left_forgets_the_container_whoever_goes_on(tmp
         store.release("a" * 64)
     assert store.is_settled("a" * 64)
     assert not any(line[0] == "10.2.0.2" for line in _lines(peer))
+
+
+def test_those_that_are_over_leave_with_one_rewriting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    ids = [letter * 64 for letter in "abcd"]
+    files = [store.prepare(one) for one in ids]
+    for number, one in enumerate(ids):
+        back = {"back": f"10.4.2.{number + 2}/24"} if number > 1 else {}
+        store.acquire(_entry(one, f"c{number}", front=f"10.4.1.{number + 2}/24", **back))
+    store.release(ids[0], along=[ids[0], ids[2], "e" * 64])  # one that is not there is no matter
+    assert [line[0] for line in _lines(files[1]) if line[0].startswith("10.")] == ["10.4.1.3", "10.4.1.5"]
+    assert [line[0] for line in _lines(files[3]) if line[0].startswith("10.")] == ["10.4.1.3", "10.4.1.5", "10.4.2.5"]
+    assert sorted(store.metas()) == [ids[1], ids[3]]
+
+    monkeypatch.setattr(hosts, "write_region", lambda *_: pytest.fail("written again"))
+    store.release(ids[2])
+    store.remove(ids[2])
+    assert not os.path.exists(os.path.dirname(files[2]))
+
+
+def test_one_taken_along_by_somebody_who_was_killed_leaves_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = HostsStore(str(tmp_path), "default")
+    ids = [letter * 64 for letter in "abc"]
+    files = [store.prepare(one) for one in ids]
+    for number, one in enumerate(ids):
+        store.acquire(_entry(one, f"c{number}", front=f"10.4.1.{number + 2}/24"))
+    with monkeypatch.context() as killed:
+        killed.setattr(hosts, "write_region", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.release(ids[0], along=ids[:2])
+    store.release(ids[1])
+    store.release(ids[0])
+    assert [line[0] for line in _lines(files[2]) if line[0].startswith("10.")] == ["10.4.1.4"]
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
