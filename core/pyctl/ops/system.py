@@ -81,12 +81,9 @@ def client_version() -> dict[str, Any]:
 
 def installed_version() -> str:
     """The version of the installed distribution."""
-    from importlib.metadata import PackageNotFoundError, version  # 27 ms; only where somebody asks
+    from pyctl.providers.scan import OURS, version_of
 
-    try:
-        return version("pyctl-containerd")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"
+    return version_of(OURS) or "unknown"  # a source tree that was never installed
 
 
 def architecture() -> str:

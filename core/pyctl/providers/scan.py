@@ -38,6 +38,20 @@ def installed(path: Sequence[str] | None = None) -> list[Claim]:
     Of two copies of one distribution the first on the path counts, as for imports.
     """
     found: list[Claim] = []
+    for distribution, version, directory in _distributions(path):
+        text = _read(f"{directory}/entry_points.txt")
+        if _PREFIX in text:
+            found.extend(_parse(text.decode(), distribution, version))
+    return found
+
+
+def version_of(distribution: str, path: Sequence[str] | None = None) -> str:
+    """The version of an installed distribution; empty if there is none of that name."""
+    return next((version for name, version, _ in _distributions(path) if name == distribution), "")
+
+
+def _distributions(path: Sequence[str] | None) -> Iterator[tuple[str, str, str]]:
+    """Name, version and directory of each."""
     seen: set[str] = set()
     for folder in sys.path if path is None else path:
         try:
@@ -53,10 +67,7 @@ def installed(path: Sequence[str] | None = None) -> list[Claim]:
                 if distribution in seen:
                     continue
                 seen.add(distribution)
-                text = _read(f"{entry.path}/entry_points.txt")
-                if _PREFIX in text:
-                    found.extend(_parse(text.decode(), distribution, version))
-    return found
+                yield distribution, version, entry.path
 
 
 def _read(path: str) -> bytes:

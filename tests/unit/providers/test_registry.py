@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import threading
 import types
 
 import pytest
 
 from pyctl.providers.hooks import Hooks, manager_for
 from pyctl.providers.registry import Registry
-from pyctl.providers.scan import OURS, Claim, installed
+from pyctl.providers.scan import OURS, Claim, installed, version_of
 from pyctl_hookspecs import Intent, hookimpl
 from pyctl_hookspecs.errors import NotFoundError, PyctlError
 from pyctl_hookspecs.setup_network import NetworkIntent, NetworkRequest
@@ -119,3 +120,34 @@ def test_any_snapshotter_nobody_claims_is_passed_through() -> None:
     hooks = Hooks(registry(Claim("snapshotter", "overlayfs", "x", OURS, "1")))
     assert hooks.snapshotter_provider("overlayfs") == "overlayfs"
     assert hooks.snapshotter_provider("zfs") == "passthrough"
+
+
+def test_versions_are_what_importlib_says() -> None:
+    for distribution in ("pluggy", "pytest", "pyctl-containerd"):
+        assert version_of(distribution) == importlib.metadata.version(distribution)
+    assert version_of("nobody-has-this") == ""
+
+
+def test_threads_that_come_at_once_share_one_look_and_one_plug_in() -> None:
+    looks = 0
+    begin = threading.Barrier(4)
+
+    def look() -> list[Claim]:
+        nonlocal looks
+        looks += 1
+        return [Claim("network", "bridge", "pyctl_plugins.network.bridge", OURS, "1")]
+
+    hooks = Hooks(Registry(look, chosen={}))
+    found: list[object] = []
+
+    def come() -> None:
+        begin.wait(30)
+        found.append(hooks.provider("network", "bridge")[1])
+
+    threads = [threading.Thread(target=come) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert looks == 1
+    assert len(found) == 4 and len({id(one) for one in found}) == 1
