@@ -46,6 +46,11 @@ def in_front(session: Session, container_id: str, *, is_needed: bool = True) -> 
         os.close(note)
 
 
+def has_front(session: Session, container_id: str) -> bool:
+    """Is a command in front of it, or was until it was killed?"""
+    return os.path.exists(f"{_directory(session)}/{container_id}")
+
+
 def take_over_abandoned(session: Session) -> list[str]:
     """Go on with every container whose command was killed; returns one line for each.
 

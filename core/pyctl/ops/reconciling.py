@@ -92,6 +92,7 @@ def undo_container(session: Session, container_id: str) -> list[str]:
     """
     path = f"{_directory(session)}/{container_id}"
     was_noted = os.path.exists(path)
+    is_settled = not was_noted
     try:
         note = _take_note(session, container_id, fcntl.LOCK_NB)
     except BlockingIOError:
@@ -102,10 +103,10 @@ def undo_container(session: Session, container_id: str) -> list[str]:
         lines += _finish_run(session, container_id)
         if was_noted:
             _watch_if_running(session, container_id)
-        was_noted = False
+        is_settled = True
         return lines
     finally:
-        if not was_noted:
+        if is_settled:
             _forget(path)
         os.close(note)
 
@@ -230,10 +231,11 @@ def _finish_removal(session: Session, container_id: str) -> list[str]:
 
 
 def _watch_if_running(session: Session, container_id: str) -> None:
-    """Who was killed may have told the keeper to leave the exit to them."""
+    """Who was killed may have told the keeper to leave the exit to them; a command in front sees to it itself."""
+    from pyctl.ops.fronts import has_front
     from pyctl.ops.watching import watch_exit
 
-    if os.path.exists(state_of(session, container_id).start_journal):
+    if os.path.exists(state_of(session, container_id).start_journal) and not has_front(session, container_id):
         try:
             watch_exit(session, container_id)
         except NotFoundError:

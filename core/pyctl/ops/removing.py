@@ -43,11 +43,19 @@ def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Ite
 
     try:
         if choice.force and len(find.known) > 1:
-            _end_together(session, list(find.known.values())[:_TOGETHER], held)
+            containers = list(find.known.values())[:_TOGETHER]
+            _end_together(session, containers, held)
+            if len(held) < len(containers):  # who waits for another command must not hold what that one may wait for
+                _let_go(held)
+                session.ended.clear()
         yield from in_batch(one, names)
     finally:
-        for one_held in held.values():
-            one_held.close()
+        _let_go(held)
+
+
+def _let_go(held: dict[str, ExitStack]) -> None:
+    while held:
+        held.popitem()[1].close()
 
 
 def _held(session: Session, container_id: str, *, blocking: bool = True) -> ExitStack:
