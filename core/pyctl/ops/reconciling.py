@@ -166,6 +166,7 @@ def reconcile(session: Session) -> list[str]:
     for container_id in known:
         try:
             lines += undo_container(session, container_id)
+            lines += finish_forgotten(session, container_id)  # also after somebody who was at work on it just now
         except Exception as error:
             errors.append(error)
     try:
