@@ -183,17 +183,25 @@ def reconcile(session: Session) -> list[str]:
 
 def finish_forgotten(session: Session, container_id: str) -> list[str]:
     """A run is over and still holds its network: the machine went down, or who had to see to it was killed."""
+    if not _holds_something(session, container_id):
+        return []
     with pending(session, container_id):
         return _finish_run(session, container_id)
 
 
-def _finish_run(session: Session, container_id: str) -> list[str]:
+def _holds_something(session: Session, container_id: str) -> bool:
+    """Does a run of it, that nobody is making or undoing, hold what a run uses?"""
     from pyctl.lifecycle.journal import is_owned
+
+    start_journal = state_of(session, container_id).start_journal
+    return os.path.exists(start_journal) and not is_owned(start_journal)
+
+
+def _finish_run(session: Session, container_id: str) -> list[str]:
     from pyctl.ops.ending import finish_run, is_temporary, undo_creation
     from pyctl.ops.tasks import find_task
 
-    state = state_of(session, container_id)
-    if not os.path.exists(state.start_journal) or is_owned(state.start_journal):
+    if not _holds_something(session, container_id):
         return []
     status = find_task(session.client, container_id)
     if status is not None and status.status != "stopped":
