@@ -84,19 +84,26 @@ def noted(session: Session) -> list[str]:
         return []
 
 
-def undo_container(session: Session, container_id: str) -> list[str]:
+def undo_container(session: Session, container_id: str, *, wait: bool = False) -> list[str]:
     """Set one container right: undo plans that were broken off, end what was begun to end, if nobody works on it.
+
+    With ``wait`` whoever carries no plan out (the keeper's process that looks at an end or a start) is waited for.
 
     Raises:
         PyctlError, BaseExceptionGroup: not everything could be; a note that was there stays.
     """
+    from pyctl.lifecycle.journal import is_owned
+
     path = f"{_directory(session)}/{container_id}"
     was_noted = os.path.exists(path)
     is_settled = not was_noted
     try:
         note = _take_note(session, container_id, fcntl.LOCK_NB)
     except BlockingIOError:
-        return []
+        state = state_of(session, container_id)
+        if not wait or is_owned(state.create_journal) or is_owned(state.start_journal):
+            return []
+        note = _take_note(session, container_id, 0)
     try:
         lines = _undo_unfinished(session, container_id)
         lines += _finish_removal(session, container_id)
@@ -165,8 +172,7 @@ def reconcile(session: Session) -> list[str]:
         known = []
     for container_id in known:
         try:
-            lines += undo_container(session, container_id)
-            lines += finish_forgotten(session, container_id)  # also after somebody who was at work on it just now
+            lines += undo_container(session, container_id, wait=True)
         except Exception as error:
             errors.append(error)
     try:
