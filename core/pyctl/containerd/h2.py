@@ -185,15 +185,15 @@ class Connection:
         """The gRPC status code and message of the answer that has ended."""
         if self.trailers in _PLAIN_OK:
             return 0, ""
-        from hpack import Decoder
+        from pyctl.containerd.header_block import plain_fields
 
-        decoder = Decoder()
-        decoder.max_header_list_size = 1 << 20
-        fields = dict(decoder.decode(self.trailers, raw=True))
-        code = fields.get(b"grpc-status")
+        fields = plain_fields(self.trailers)
+        if fields is None or "grpc-status" not in fields:
+            fields = _all_fields(self.trailers)
+        code = fields.get("grpc-status")
         if code is None:
-            return 2, f"the daemon answered without a gRPC status ({fields.get(b':status', b'?').decode()})"
-        return int(code), _percent_decoded(fields.get(b"grpc-message", b""))
+            return 2, f"the daemon answered without a gRPC status ({fields.get(':status', '?')})"
+        return int(code), _percent_decoded(fields.get("grpc-message", "").encode("latin-1"))
 
     def shutdown(self) -> None:
         """End the connection and wake whoever waits in it; callable from any thread.
@@ -400,6 +400,14 @@ def _text(value: str) -> bytes:
 
 def _unpadded(flags: int, payload: bytes) -> bytes:
     return payload[1 : len(payload) - payload[0]] if flags & PADDED else payload
+
+
+def _all_fields(block: bytes) -> dict[str, str]:
+    from hpack import Decoder
+
+    decoder = Decoder()
+    decoder.max_header_list_size = 1 << 20
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in decoder.decode(block, raw=True)}
 
 
 def _percent_decoded(raw: bytes) -> str:
