@@ -39,7 +39,7 @@ def request(
         InvalidArgumentError: the keeper does not understand this.
         UnavailableError: no keeper could be reached or started; safe to try again.
     """
-    return _send(data_store, runtime_dir, command, [payload], fds, data_root, timeout_s, may_start=True)
+    return _send(data_store, runtime_dir, command, [payload], fds, data_root, timeout_s, may_start=True)[0]
 
 
 def request_if_running(
@@ -59,25 +59,29 @@ def request_if_running(
         ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
     """
     try:
-        return _send(data_store, runtime_dir, command, [payload], (), data_root, timeout_s, may_start=False)
+        return _send(data_store, runtime_dir, command, [payload], (), data_root, timeout_s, may_start=False)[0]
     except KeeperGoneError:
         if command in ("ping", "status", "stop", "is_let_in") or not _has_duties(data_store):
             return None
         return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
 
 
-def unwatch(data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str) -> None:
+def unwatch(data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str) -> dict[str, int]:
     """Have these containers' exits left to the caller. As ``request_if_running``, over one connection.
+
+    Returns the process IDs of those that the keeper watched and whose process had not ended.
 
     Raises:
         UnavailableError: as ``request``; some may be watched on.
     """
     payloads = [{"container": container_id, "namespace": namespace} for container_id in container_ids]
     try:
-        _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=False)
+        replies = _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=False)
     except KeeperGoneError:
-        if _has_duties(data_store):
-            _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=True)
+        if not _has_duties(data_store):
+            return {}
+        replies = _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=True)
+    return {reply["container"]: int(reply["pid"]) for reply in replies if "pid" in reply}
 
 
 def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
@@ -190,8 +194,8 @@ def _send(
     timeout_s: float,
     *,
     may_start: bool,
-) -> dict[str, Any]:
-    """One request for each payload; returns the last one's reply."""
+) -> list[dict[str, Any]]:
+    """One request for each payload; returns their replies."""
     import json
 
     asked = ({**payload, "command": command, "data_store": data_store} for payload in payloads)
@@ -217,14 +221,13 @@ def _send(
                 pause_s = min(pause_s * 2, 0.1)
         except OSError as error:  # not ours to open, or a path too long for a socket
             raise UnavailableError(f"cannot reach the keeper at {path}: {error}") from error
-    reply: dict[str, Any] = {}
-    for line in raw.splitlines():
-        reply = json.loads(line)
+    replies: list[dict[str, Any]] = [json.loads(line) for line in raw.splitlines()]
+    for reply in replies:
         if "error" in reply:
             if reply.get("code") == "not_found":
                 raise NotFoundError("container", str(payloads[0].get("container", "")), message=reply["error"])
             raise _ERRORS.get(reply.get("code", ""), PyctlError)(reply["error"])
-    return reply
+    return replies
 
 
 def _start(data_root: str, data_store: str, runtime_dir: str) -> bool:

@@ -278,9 +278,10 @@ class Server:
         job = self.watches.job(key)
         if job and job.pid == connection.peer_pid:
             return {}  # the very process that deals with the exit: its answer still counts
+        pid = self.watches.pid(key)
         self.watches.remove(key)
         if job is None or job.is_over:
-            return {}
+            return {"container": request["container"], "pid": pid} if pid else {}
         answer = connection.promise()
         job.on_end.append(answer)
         self.loop.later(_PATIENCE_S, answer)

@@ -114,6 +114,10 @@ class Watches:
         watch = self._watches.get(key)
         return watch is not None and watch.state == "running"
 
+    def pid(self, key: str) -> int:
+        """The process of this container if ``is_running``, else 0."""
+        return self._watches[key].pid if self.is_running(key) else 0
+
     def running(self) -> bool:
         """Is there a container whose process has not ended?"""
         return any(watch.state == "running" for watch in self._watches.values())

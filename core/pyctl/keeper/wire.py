@@ -19,9 +19,10 @@ attach         descriptors: stdout, stderr (write ends); they get a copy of what
 watch          ``pid``, ``python``; optional ``args`` (global flags of the process to start), ``env``, ``stdin``
                (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an
                earlier watch of the container
-unwatch        forgets the watch and any restart that was waiting. If a process is dealing with the container at this
-               moment, the reply comes when it has ended (at most 5 s later), so what is seen then is final; from that
-               process itself this changes nothing
+unwatch        forgets the watch and any restart that was waiting -> ``container`` and ``pid`` if the process has not ended.
+               If a process is dealing with the container at this moment, the reply comes when that one has ended (at
+               most 5 s later, after those to later requests), so what is seen then is final; from that process itself
+               this changes nothing
 hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing. A
                port of a container that has just ended is waited for (at most 5 s)
 release_ports  closes them

@@ -25,12 +25,15 @@ def state_of(session: Session, container_id: str) -> StateDir:
     return StateDir(session.paths.state_dir(container_id))
 
 
-def stop_watching(session: Session, *container_ids: str) -> None:
-    """Tell the keeper that this command deals with the exits itself; without a keeper there is nothing to tell."""
+def stop_watching(session: Session, *container_ids: str) -> dict[str, int]:
+    """Tell the keeper that this command deals with the exits itself; without a keeper there is nothing to tell.
+
+    Returns the process IDs of those that the keeper watched and that run, paused ones too.
+    """
     from pyctl.keeper import client as keeper
 
     paths = session.paths
-    keeper.unwatch(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
+    return keeper.unwatch(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
 
 
 def finish_run(

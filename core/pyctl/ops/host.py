@@ -141,8 +141,9 @@ class CoreHost:
         )
 
     def delete_task(self, container_id: str) -> None:
-        from pyctl.ops.tasks import delete_task
+        from pyctl.ops.tasks import await_dying, delete_task
 
-        has_ended = container_id in self._session.ended
-        self._session.ended.discard(container_id)  # it may be started again
+        session = self._session
+        has_ended = await_dying(session.dying, container_id) or container_id in session.ended
+        session.ended.discard(container_id)  # it may be started again
         delete_task(self.client, container_id, has_ended=has_ended)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _ALIVE = ("running", "paused", "pausing")
 _TOGETHER = 100  # three descriptors each are open meanwhile
-_PATIENCE_S = 5.0  # for processes that were killed together; one that takes longer is waited for in its turn
 
 
 class RemovalChoice(Record):
@@ -43,14 +42,12 @@ def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Ite
 
     try:
         if choice.force and len(find.known) > 1:
-            containers = list(find.known.values())[:_TOGETHER]
-            _end_together(session, containers, held)
-            if len(held) < len(containers):  # who waits for another command must not hold what that one may wait for
-                _let_go(held)
-                session.ended.clear()
+            _kill_together(session, list(find.known.values())[:_TOGETHER], held)
         yield from in_batch(one, names)
     finally:
         _let_go(held)
+        while session.dying:
+            os.close(session.dying.popitem()[1])
 
 
 def _let_go(held: dict[str, ExitStack]) -> None:
@@ -73,46 +70,32 @@ def _held(session: Session, container_id: str, *, blocking: bool = True) -> Exit
         return stack.pop_all()
 
 
-def _end_together(session: Session, containers: Sequence[Container], held: dict[str, ExitStack]) -> None:
-    """SIGKILL all of them at once, so that they leave their peers together; whoever is locked for that is ``held`` then.
+def _kill_together(session: Session, containers: Sequence[Container], held: dict[str, ExitStack]) -> None:
+    """SIGKILL all of them at once, so that they leave their peers together, and end while the first are removed.
 
-    What another command works on, another tool has started or does not run is left to its turn, and so is whatever
-    fails here: it fails there again, and is reported.
+    They are ``held`` then, as those are that do not run or that another tool has started, which are left to their turn.
+    So is everything if another command works on one of them: who waits must not hold what that one may wait for.
     """
     import signal
 
-    from pyctl.ops.tasks import await_end, find_task, open_init
-
-    processes: dict[str, int] = {}
-
-    def look(container: Container) -> None:
-        container_id = container.container_id
-        try:
-            held[container_id] = _held(session, container_id, blocking=False)
-        except BlockingIOError:
-            return
-        status = find_task(session.client, container_id)
-        if status is not None and status.status == "running" and _is_ours(session, container_id):
-            process = open_init(status.pid, container_id)
-            if process >= 0:
-                processes[container_id] = process
+    from pyctl.ops.tasks import open_init
 
     try:
-        for _ in in_batch(look, containers):
-            pass
+        for container in containers:
+            held[container.container_id] = _held(session, container.container_id, blocking=False)
+        running = stop_watching(session, *held)
+    except (BlockingIOError, PyctlError):  # the latter is met again, and reported
+        _let_go(held)
+        return
+    for container_id, pid in running.items():
+        process = open_init(pid, container_id) if _is_ours(session, container_id) else -1
+        if process < 0:
+            continue
+        session.dying[container_id] = process
         try:
-            stop_watching(session, *processes)
-        except PyctlError:
-            return
-        for process in processes.values():
-            try:
-                signal.pidfd_send_signal(process, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it has ended by itself
-        session.ended |= await_end(processes, _PATIENCE_S)
-    finally:
-        for process in processes.values():
-            os.close(process)
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it has ended by itself
 
 
 def _is_ours(session: Session, container_id: str) -> bool:
@@ -131,7 +114,7 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
     from pyctl.ops.tasks import find_task
 
     container_id = container.container_id
-    if container_id in session.ended:  # together with others
+    if container_id in session.dying:  # together with others
         errors = undo_run(session, state_of(session, container_id))
     else:
         status = find_task(session.client, container_id)

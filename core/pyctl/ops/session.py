@@ -23,8 +23,8 @@ _LAST_CALL_S = 10.0
 class Session:
     """Shared by the threads of a command. ``notices`` are lines for people, printed on stderr at its end.
 
-    ``ended``: containers whose task this command knows to be over, until it is deleted. Nothing is opened before it is
-    used; ``close`` ends what was.
+    ``ended``: containers whose task this command knows to be over, until it is deleted. ``dying``: pidfds of those it has
+    killed and has not waited for. Nothing is opened before it is used; ``close`` ends what was.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,6 +32,7 @@ class Session:
         self.cancel = Cancel()
         self.notices: list[str] = []
         self.ended: set[str] = set()
+        self.dying: dict[str, int] = {}
         self._opening = allocate_lock()  # the threads of a batch all come at once
         self._client: Client | None = None
         self._hooks: Hooks | None = None

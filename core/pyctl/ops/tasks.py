@@ -117,12 +117,14 @@ def _kill_init(pid: int, container_id: str, *, and_wait: bool = False) -> bool:
 
 
 def open_init(pid: int, container_id: str) -> int:
-    """A pidfd of a container's first process.
+    """A pidfd of a container's first process, to end it with.
 
-    -1 unless it certainly is that one: its cgroup has the ID, and it is the first of a process namespace.
+    -1 unless it certainly is that one: its cgroup has the ID, and it is the first of a process namespace. Nor of a frozen
+    one, which a signal would not end.
     """
     import os
 
+    from pyctl.spec.cgroups import is_frozen
     from pyctl.state.locks import read_whole
 
     try:
@@ -134,7 +136,8 @@ def open_init(pid: int, container_id: str) -> int:
     except OSError:
         groups = facts = b""  # it ends in this moment
     numbers = facts.partition(b"\nNSpid:")[2].partition(b"\n")[0].split()  # outermost namespace first
-    if len(numbers) > 1 and numbers[-1] == b"1" and container_id.encode() in groups:
+    is_that_one = len(numbers) > 1 and numbers[-1] == b"1" and container_id.encode() in groups
+    if is_that_one and not is_frozen(groups.decode(errors="surrogateescape")):
         return process
     os.close(process)
     return -1
@@ -159,6 +162,19 @@ def await_end(processes: Mapping[str, int], timeout_s: float | None = None) -> s
             poll.unregister(process)
             ended.add(names[process])
     return ended
+
+
+def await_dying(dying: dict[str, int], container_id: str) -> bool:
+    """Wait for a process that was killed, by its pidfd, which is closed; False if it is not among them."""
+    import os
+
+    process = dying.get(container_id, -1)
+    if process < 0:
+        return False
+    await_end({container_id: process})
+    del dying[container_id]
+    os.close(process)
+    return True
 
 
 def _thaw(client: Client, container_id: str) -> None:

@@ -81,7 +81,7 @@ def _hosts(session: Session, container_id: str) -> None:
     from pyctl.state.containers import StateDir
     from pyctl.state.hosts import HostsStore
 
-    HostsStore(session.paths.data_store, session.namespace).release(container_id, along=tuple(session.ended))
+    HostsStore(session.paths.data_store, session.namespace).release(container_id, along=(*session.ended, *session.dying))
     unserve(session, container_id)
     StateDir(session.paths.state_dir(container_id)).forget_attachments()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from pyctl.state.locks import read_whole
 from pyctl_hookspecs.records import Record
 
 
@@ -88,6 +89,21 @@ def oom_kills(path: str, root: str = "/sys/fs/cgroup") -> int | None:
             os.close(descriptor)
         return next((int(line[9:]) for line in lines if line.startswith(b"oom_kill ")), 0)
     return None
+
+
+def is_frozen(groups: str, root: str = "/sys/fs/cgroup") -> bool:
+    """Is a process frozen (paused), or about to be? ``groups`` is its ``/proc/PID/cgroup``."""
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "freezer":
+            state = read_whole(f"{root}/freezer{path}/freezer.state")
+        elif not controllers:
+            state = read_whole(f"{root}{path}/cgroup.freeze")
+        else:
+            continue
+        if state is not None and state.strip() not in (b"THAWED", b"0"):
+            return True
+    return False
 
 
 def _below(path: str) -> str:
