@@ -11,7 +11,8 @@ from .wire import KeeperGoneError, connect, exchange, keeper_dir, launcher, reme
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from _socket import socket
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
 _PATIENCE_S = 10.0
@@ -66,22 +67,58 @@ def request_if_running(
         return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
 
 
-def unwatch(data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str) -> dict[str, int]:
-    """Have these containers' exits left to the caller. As ``request_if_running``, over one connection.
+class Deputy:
+    """Sees to the exits of containers in the keeper's place: for as long as it is open, and then of those that are ``done``.
 
-    Returns the process IDs of those that the keeper watched and whose process had not ended.
-
-    Raises:
-        UnavailableError: as ``request``; some may be watched on.
+    ``pids`` are the processes of those that the keeper watched and whose process had not ended. Where the caller dies, or
+    closes it before it is done, the keeper goes on.
     """
-    payloads = [{"container": container_id, "namespace": namespace} for container_id in container_ids]
-    try:
-        replies = _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=False)
-    except KeeperGoneError:
-        if not _has_duties(data_store):
-            return {}
-        replies = _send(data_store, runtime_dir, "unwatch", payloads, (), data_root, _PATIENCE_S, may_start=True)
-    return {reply["container"]: int(reply["pid"]) for reply in replies if "pid" in reply}
+
+    def __init__(
+        self, data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str
+    ) -> None:
+        """As ``request_if_running``, for all of them over one connection.
+
+        Raises:
+            UnavailableError: as ``request``; they are watched on.
+        """
+        self._place, self._data_root, self._namespace = (data_store, runtime_dir), data_root, namespace
+        self._sock: socket | None = None
+        self.pids: dict[str, int] = {}
+        try:
+            replies = self._take(container_ids, may_start=False)
+        except KeeperGoneError:
+            if not _has_duties(data_store):
+                return
+            replies = self._take(container_ids, may_start=True)
+        self.pids = {reply["container"]: int(reply["pid"]) for reply in replies if "pid" in reply}
+
+    def _take(self, container_ids: Sequence[str], *, may_start: bool) -> list[dict[str, Any]]:
+        payloads = [{**payload, "while_connected": True} for payload in self._payloads(container_ids)]
+        self._sock, lines = _converse(*self._place, "unwatch", payloads, (), self._data_root, _PATIENCE_S, may_start=may_start)
+        return _read(lines, payloads)
+
+    def _payloads(self, container_ids: Iterable[str]) -> list[dict[str, object]]:
+        return [{"container": container_id, "namespace": self._namespace} for container_id in container_ids]
+
+    def done(self, container_ids: Iterable[str]) -> None:
+        """These need the keeper no more. One that cannot be told will find them ended."""
+        payloads = self._payloads(container_ids)
+        if self._sock is None or not payloads:
+            return
+        try:
+            _read(exchange(self._sock, _lines(self._place[0], "unwatch", payloads), (), _PATIENCE_S), payloads)
+        except KeeperGoneError:  # the one that comes after it watches them
+            for payload in payloads:
+                try:
+                    request_if_running(*self._place, "unwatch", payload, data_root=self._data_root)
+                except UnavailableError:
+                    return
+
+    def close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
 
 
 def wake(data_store: str, runtime_dir: str, *, data_root: str) -> bool:
@@ -196,10 +233,31 @@ def _send(
     may_start: bool,
 ) -> list[dict[str, Any]]:
     """One request for each payload; returns their replies."""
+    sock, raw = _converse(data_store, runtime_dir, command, payloads, fds, data_root, timeout_s, may_start=may_start)
+    sock.close()
+    return _read(raw, payloads)
+
+
+def _lines(data_store: str, command: str, payloads: Sequence[Mapping[str, object]]) -> bytes:
     import json
 
     asked = ({**payload, "command": command, "data_store": data_store} for payload in payloads)
-    lines = b"".join(json.dumps(one).encode() + b"\n" for one in asked)
+    return b"".join(json.dumps(one).encode() + b"\n" for one in asked)
+
+
+def _converse(
+    data_store: str,
+    runtime_dir: str,
+    command: str,
+    payloads: Sequence[Mapping[str, object]],
+    fds: Sequence[int],
+    data_root: str,
+    timeout_s: float,
+    *,
+    may_start: bool,
+) -> tuple[socket, bytes]:
+    """The connection, which goes on, and the lines of the replies."""
+    lines = _lines(data_store, command, payloads)
     path = f"{run_dir(data_store, runtime_dir)}/keeper.sock"
     deadline = time.monotonic() + timeout_s
     pause_s = 0.005
@@ -207,10 +265,10 @@ def _send(
         try:
             sock = connect(path)
             try:
-                raw = exchange(sock, lines, fds, max(0.1, deadline - time.monotonic()))
-            finally:
+                return sock, exchange(sock, lines, fds, max(0.1, deadline - time.monotonic()))
+            except BaseException:
                 sock.close()
-            break
+                raise
         except KeeperGoneError as error:
             if not may_start:
                 raise
@@ -221,6 +279,11 @@ def _send(
                 pause_s = min(pause_s * 2, 0.1)
         except OSError as error:  # not ours to open, or a path too long for a socket
             raise UnavailableError(f"cannot reach the keeper at {path}: {error}") from error
+
+
+def _read(raw: bytes, payloads: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
+    import json
+
     replies: list[dict[str, Any]] = [json.loads(line) for line in raw.splitlines()]
     for reply in replies:
         if "error" in reply:

@@ -27,6 +27,7 @@ class Connection:
         self, loop: Loop, sock: _socket.socket, peer_pid: int, answer: Answer, closed: Callable[[Connection], None]
     ) -> None:
         self.peer_pid = peer_pid
+        self.on_close: list[Callable[[], None]] = []
         self._loop, self._sock, self._answer, self._closed = loop, sock, answer, closed
         self._buffer = b""
         self._fds: list[int] = []
@@ -90,3 +91,5 @@ class Connection:
         self._close_fds()
         self._sock.close()
         self._closed(self)
+        for call in self.on_close:
+            call()

@@ -21,7 +21,7 @@ from .guard import Guard
 from .logs import ContainerLog
 from .loop import Loop
 from .notes import Notes
-from .spool import STREAMS, remove_spools
+from .spool import STREAMS
 from .watches import Watches
 from .wire import keeper_dir, run_dir, write_file
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 IDLE_S = 5.0
 _PATIENCE_S = 5.0  # the longest an ``unwatch`` or ``hold_ports`` waits
-_NO_FDS: list[int] = []
 
 
 class Refusal(Exception):
@@ -85,7 +84,6 @@ class Server:
             "release_ports": self._release_ports,
             "serve_names": self._serve_names,
             "forget_names": self._forget_names,
-            "forget": self._forget,
         }
 
     def serve(self) -> None:
@@ -279,7 +277,10 @@ class Server:
         if job and job.pid == connection.peer_pid:
             return {}  # the very process that deals with the exit: its answer still counts
         pid = self.watches.pid(key)
-        self.watches.remove(key)
+        if request.get("while_connected"):
+            connection.on_close.append(self.watches.rest(key))
+        else:
+            self.watches.remove(key)
         if job is None or job.is_over:
             return {"container": request["container"], "pid": pid} if pid else {}
         answer = connection.promise()
@@ -366,18 +367,6 @@ class Server:
         key = _key(request)
         if self._resolvers is not None:
             self._resolvers.forget(key)
-        return {}
-
-    def _forget(self, request: Mapping[str, object], fds: list[int], connection: Connection) -> Reply:
-        key = _key(request)
-        self.watches.remove(key)
-        self._release_ports(request, _NO_FDS, connection)
-        self._forget_names(request, _NO_FDS, connection)
-        self._exited.pop(key, None)
-        log = self.logs.get(key)
-        if log:
-            log.drain()
-        remove_spools(self._spool_dir(key))
         return {}
 
     def _load_ports(self) -> None:

@@ -84,6 +84,17 @@ class Watches:
         self._watches[key] = watch = _Watch(self, key, record)
         watch.begin()
 
+    def rest(self, key: str) -> Callable[[], None]:
+        """Leave a container, whatever was planned for it, to somebody else, until the call that is returned.
+
+        It goes on then, but for one that was forgotten or watched anew since, or that yet another still deals with.
+        """
+        watch = self._watches.get(key)
+        if watch is None:
+            return lambda: None
+        watch.rest()
+        return watch.go_on
+
     def remove(self, key: str) -> None:
         """Forget a container, whatever was planned for it; not watched is fine."""
         watch = self._watches.pop(key, None)
@@ -190,7 +201,7 @@ class Watches:
 
 
 class _Watch:
-    """One container: running -> exited -> (waiting -> restarting) -> gone."""
+    """One container: running -> exited -> (waiting -> restarting) -> gone; from each of them to resting, and anew."""
 
     def __init__(self, owner: Watches, key: str, record: dict[str, object]) -> None:
         self.owner, self.key, self.record = owner, key, record
@@ -201,6 +212,19 @@ class _Watch:
         self._stdin = -1
         self._timer: Timer | None = None
         self._failures = 0
+        self._deputies = 0  # how many deal with it in our place
+
+    def rest(self) -> None:
+        self._deputies += 1
+        self.state = "resting"
+        self._stop_waiting()
+        self._drop_plans()
+
+    def go_on(self) -> None:
+        self._deputies -= 1
+        if not self._deputies and self.owner.is_current(self):
+            self.state = "running"
+            self.begin()
 
     def begin(self) -> None:
         at = self.record.get("restart_at")
@@ -244,8 +268,8 @@ class _Watch:
 
     def _run(self, verb: str, after: Callable[[bytes], None]) -> None:
         def done(code: int, output: bytes) -> None:
-            if not self.owner.is_current(self):
-                return  # unwatched or replaced in the meantime: its word no longer counts
+            if not self.owner.is_current(self) or self._deputies:
+                return  # unwatched or replaced in the meantime, or somebody else's: its word no longer counts
             if code == 0:
                 self._failures = 0
                 after(output)
@@ -288,20 +312,26 @@ class _Watch:
         self._run("restart", lambda _: self.owner.remove(self.key))
 
     def _let_go(self) -> None:
-        if self._pidfd >= 0:
-            self.owner.stop_waiting(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._stop_waiting()
         if self._stdin >= 0:
             os.close(self._stdin)
             self._stdin = -1
 
-    def close(self) -> None:
-        self._let_go()
+    def _stop_waiting(self) -> None:
+        if self._pidfd >= 0:
+            self.owner.stop_waiting(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def _drop_plans(self) -> None:
         if self._timer:
             self._timer.cancel()
         if self.job:
             self.owner.take_back(self.job)
+
+    def close(self) -> None:
+        self._let_go()
+        self._drop_plans()
 
 
 def select_readable(fd: int) -> bool:

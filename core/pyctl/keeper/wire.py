@@ -20,6 +20,7 @@ watch          ``pid``, ``python``; optional ``args`` (global flags of the proce
                (a FIFO whose write end is held open until the exit). Anything else is kept with it. Replaces an
                earlier watch of the container
 unwatch        forgets the watch and any restart that was waiting -> ``container`` and ``pid`` if the process has not ended.
+               With ``while_connected`` it only rests, and goes on if this connection ends before it is forgotten.
                If a process is dealing with the container at this moment, the reply comes when that one has ended (at
                most 5 s later, after those to later requests), so what is seen then is final; from that process itself
                this changes nothing
@@ -29,7 +30,6 @@ release_ports  closes them
 serve_names    ``gateways``: answer this container's questions on port 53 of these addresses; optional ``upstreams`` to
                pass others on to (else the host's), ``forward`` false for none -> ``served``, ``failed`` {address: why}
 forget_names   no longer; with the last container of an address its sockets are closed
-forget         unwatch, release_ports, forget_names, and the log is given up: what ``rm`` wants
 =============  ================================================================================================
 """
 

@@ -147,7 +147,7 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
         InvalidArgumentError: no such signal.
         BaseExceptionGroup: it is stopped, but something could not be released.
     """
-    from pyctl.ops.ending import finish_run, stop_watching
+    from pyctl.ops.ending import finish_run, instead_of_keeper
     from pyctl.ops.reconciling import pending
     from pyctl.ops.signals import parse_signal
     from pyctl.ops.tasks import find_task
@@ -155,14 +155,14 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     container_id = container.container_id
     number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
     mark_stopped(session, container, is_stopped=True)
-    stop_watching(session, container_id)  # before looking: a restart that was under way has ended when this returns
-    status = find_task(session.client, container_id)
-    if status is not None and status.status in _RUNNING:
-        _end_process(session, container_id, number, _timeout_s(container, timeout_s), is_paused=status.status != "running")
-    with pending(session, container_id):  # should we be killed, the next command clears up
-        errors = finish_run(session, container_id)
-    if errors:
-        raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
+    with instead_of_keeper(session, container_id):  # before looking: a restart that was under way has ended then
+        status = find_task(session.client, container_id)
+        if status is not None and status.status in _RUNNING:
+            _end_process(session, container_id, number, _timeout_s(container, timeout_s), is_paused=status.status != "running")
+        with pending(session, container_id):  # should we be killed, the next command clears up
+            errors = finish_run(session, container_id)
+        if errors:
+            raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
 
 
 def _end_process(session: Session, container_id: str, number: int, limit_s: int, *, is_paused: bool) -> None:

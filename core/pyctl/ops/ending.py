@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from pyctl_hookspecs.errors import ConflictError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pyctl.containerd.records import Container, TaskStatus
+    from pyctl.keeper.client import Deputy
     from pyctl.lifecycle.journal import JournalEntry
     from pyctl.ops.session import Session
     from pyctl.state.containers import StateDir
@@ -25,15 +30,27 @@ def state_of(session: Session, container_id: str) -> StateDir:
     return StateDir(session.paths.state_dir(container_id))
 
 
-def stop_watching(session: Session, *container_ids: str) -> dict[str, int]:
-    """Tell the keeper that this command deals with the exits itself; without a keeper there is nothing to tell.
+def deputise(session: Session, container_ids: Sequence[str]) -> Deputy:
+    """This command deals with these containers' exits itself, and with restarts that wait, unless it comes to its end before.
 
-    Returns the process IDs of those that the keeper watched and that run, paused ones too.
+    Raises:
+        UnavailableError: the keeper cannot be told; without one there is nothing to tell.
     """
-    from pyctl.keeper import client as keeper
+    from pyctl.keeper.client import Deputy
 
     paths = session.paths
-    return keeper.unwatch(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
+    return Deputy(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
+
+
+@contextmanager
+def instead_of_keeper(session: Session, container_id: str) -> Iterator[None]:
+    """``deputise`` for one container. Where an error leaves this, the keeper goes on."""
+    deputy = deputise(session, [container_id])
+    try:
+        yield
+        deputy.done([container_id])
+    finally:
+        deputy.close()
 
 
 def finish_run(

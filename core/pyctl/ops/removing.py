@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from pyctl.lifecycle.batch import in_batch
-from pyctl.ops.ending import finish_run, record_exit, state_of, stop_watching, undo_creation, undo_run
+from pyctl.ops.ending import deputise, finish_run, instead_of_keeper, record_exit, state_of, undo_creation, undo_run
 from pyctl_hookspecs.errors import ConflictError, PyctlError
 from pyctl_hookspecs.records import Record
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyctl.containerd.records import Container, TaskStatus
+    from pyctl.keeper.client import Deputy
     from pyctl.ops.session import Session
 
 _ALIVE = ("running", "paused", "pausing")
@@ -34,17 +35,23 @@ def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Ite
 
     find = Finder(session.client, names)
     held: dict[str, ExitStack] = {}
+    removed: list[str] = []
 
     def one(name: str) -> None:
         container = find(name)
         with held.pop(container.container_id, None) or _held(session, container.container_id):
             remove_container(session, container, choice)
+        removed.append(container.container_id)
 
+    deputy = None
     try:
         if choice.force and len(find.known) > 1:
-            _kill_together(session, list(find.known.values())[:_TOGETHER], held)
+            deputy = _kill_together(session, list(find.known.values())[:_TOGETHER], held)
         yield from in_batch(one, names)
     finally:
+        if deputy is not None:
+            with closing(deputy):
+                deputy.done(removed)
         _let_go(held)
         while session.dying:
             os.close(session.dying.popitem()[1])
@@ -70,7 +77,7 @@ def _held(session: Session, container_id: str, *, blocking: bool = True) -> Exit
         return stack.pop_all()
 
 
-def _kill_together(session: Session, containers: Sequence[Container], held: dict[str, ExitStack]) -> None:
+def _kill_together(session: Session, containers: Sequence[Container], held: dict[str, ExitStack]) -> Deputy | None:
     """SIGKILL all of them at once, so that they leave their peers together, and end while the first are removed.
 
     They are ``held`` then, as those are that do not run or that another tool has started, which are left to their turn.
@@ -80,14 +87,18 @@ def _kill_together(session: Session, containers: Sequence[Container], held: dict
 
     from pyctl.ops.tasks import open_init
 
+    def hold(container: Container) -> None:
+        held[container.container_id] = _held(session, container.container_id, blocking=False)
+
+    refused = [error for _, error in in_batch(hold, containers) if error is not None]
     try:
-        for container in containers:
-            held[container.container_id] = _held(session, container.container_id, blocking=False)
-        running = stop_watching(session, *held)
-    except (BlockingIOError, PyctlError):  # the latter is met again, and reported
+        deputy = None if refused else deputise(session, list(held))
+    except PyctlError:
+        deputy = None
+    if deputy is None:  # what is not another command's doing is met again, and reported
         _let_go(held)
-        return
-    for container_id, pid in running.items():
+        return None
+    for container_id, pid in deputy.pids.items():
         process = open_init(pid, container_id) if _is_ours(session, container_id) else -1
         if process < 0:
             continue
@@ -96,6 +107,7 @@ def _kill_together(session: Session, containers: Sequence[Container], held: dict
             signal.pidfd_send_signal(process, signal.SIGKILL)
         except ProcessLookupError:
             pass  # it has ended by itself
+    return deputy
 
 
 def _is_ours(session: Session, container_id: str) -> bool:
@@ -115,21 +127,28 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
 
     container_id = container.container_id
     if container_id in session.dying:  # together with others
-        errors = undo_run(session, state_of(session, container_id))
+        _remove_ended(session, container, choice, undo_run(session, state_of(session, container_id)))
+        return
+    status = find_task(session.client, container_id)
+    if status is None or status.status not in _ALIVE:
+        has_ended = status is not None and status.status == "stopped"
+        _remove_ended(session, container, choice, finish_run(session, container_id, known=status if has_ended else None))
+    elif choice.force:
+        with instead_of_keeper(session, container_id):
+            _remove_ended(session, container, choice, _end_run(session, container_id, status))
     else:
-        status = find_task(session.client, container_id)
-        if status is None or status.status not in _ALIVE:
-            has_ended = status is not None and status.status == "stopped"
-            errors = finish_run(session, container_id, known=status if has_ended else None)
-        elif not choice.force:
-            advice = "unpause and then stop" if status.status != "running" else "stop"
-            raise ConflictError(
-                f'cannot remove container "/{container_name(container)}": container is {status.status}: '
-                f"{advice} the container before removing or force remove"
-            )
-        else:
-            stop_watching(session, container_id)
-            errors = _end_run(session, container_id, status)
+        advice = "unpause and then stop" if status.status != "running" else "stop"
+        raise ConflictError(
+            f'cannot remove container "/{container_name(container)}": container is {status.status}: '
+            f"{advice} the container before removing or force remove"
+        )
+
+
+def _remove_ended(session: Session, container: Container, choice: RemovalChoice, errors: list[BaseException]) -> None:
+    """Undo what made it; ``errors`` are those of undoing its run."""
+    from pyctl.ops.lookup import container_name
+
+    container_id = container.container_id
     errors += undo_creation(session, container, with_volumes=choice.volumes)
     if errors:
         record_exit(session, state_of(session, container_id), container_id)  # it is still there to be looked at

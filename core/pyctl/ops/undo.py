@@ -105,9 +105,11 @@ def _fifos(_session: Session, directory: str) -> None:
 
 
 def _watch(session: Session, container_id: str) -> None:
-    from pyctl.ops.ending import stop_watching
+    from pyctl.keeper import client as keeper
 
-    stop_watching(session, container_id)
+    paths = session.paths
+    payload = {"namespace": session.namespace, "container": container_id}
+    keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
 
 
 def _shm(_session: Session, path: str) -> None:
