@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
 import struct
 import subprocess
@@ -114,6 +115,22 @@ def test_stop_kills_a_container_that_does_not_obey(pyctl: Any, busybox: str, nam
     pyctl("stop", "--time=0", name)
     assert pyctl("inspect", "-f", "{{.State.ExitCode}}", name).out == "137"
     pyctl("rm", name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stop_that_is_broken_off_leaves_the_exit_to_the_keeper(pyctl: Any, busybox: str, name: str, number: int) -> None:
+    """Its own process has gone when the container ends, of which nothing is left then: the leak check waits for it."""
+    script = "trap 'echo asked' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
+    pyctl("run", "-d", "--rm", "-p", "0:80", "--name", name, busybox, "sh", "-c", script)
+    reader = pyctl.popen("logs", "-f", name, stdout=subprocess.PIPE)
+    assert reader.stdout.readline() == b"ready\n"
+    stopping = pyctl.popen("stop", "-t", "600", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert reader.stdout.readline() == b"asked\n"
+    stopping.send_signal(number)
+    assert stopping.communicate(timeout=30)[0] == b""
+    assert stopping.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    os.kill(int(pyctl("inspect", "-f", "{{.State.Pid}}", name).out), signal.SIGKILL)
+    assert reader.communicate(timeout=30)[0] == b""
 
 
 def test_the_stop_signal_can_be_chosen(pyctl: Any, busybox: str, name: str) -> None:

@@ -74,13 +74,6 @@ def finish_run(
     return undo_run(session, state, spares_task_of=container_id if spare_task else "")
 
 
-def _has_ended(session: Session, container_id: str) -> bool:
-    from pyctl.ops.tasks import find_task
-
-    status = find_task(session.client, container_id)
-    return status is not None and status.status == "stopped"
-
-
 def record_exit(session: Session, state: StateDir, container_id: str, known: TaskStatus | None = None) -> TaskStatus | None:
     """Keep on disk how it ended: containerd 2.x forgets code and time when it restarts, and an OOM at once.
 
@@ -142,15 +135,32 @@ def group_of(container: Container) -> str:
 def undo_run(session: Session, state: StateDir, *, spares_task_of: str = "") -> list[BaseException]:
     """Undo the plan of a run, but for the watch. The task of ``spares_task_of`` stays unless it has ended."""
     from pyctl.lifecycle.recover import undo_plan
+    from pyctl.ops.tasks import find_task
     from pyctl.ops.undo import undoer
 
     undo = undoer(session)
 
     def undo_ended(provider: str, token: str) -> None:
-        if not provider.startswith("task/") or _has_ended(session, spares_task_of):
+        if not provider.startswith("task/"):
+            undo(provider, token)
+            return
+        task = find_task(session.client, spares_task_of)
+        if task is None:
+            _await_deletion(session, state, spares_task_of)
+        elif task.status == "stopped":
             undo(provider, token)
 
     return undo_plan(state.start_journal, undo_ended if spares_task_of else undo, which=lambda entry: entry.provider != _WATCH)
+
+
+def _await_deletion(session: Session, state: StateDir, container_id: str) -> None:
+    """Somebody has deleted the task, or has begun to: see to the shim. One younger than the run is another tool's."""
+    from pyctl.ops.orphans import await_deletion
+    from pyctl.ops.policies import seconds
+
+    started_at = state.started_at()
+    if started_at:
+        await_deletion(session.namespace, container_id, born_before=seconds(started_at))
 
 
 def undo_creation(session: Session, container: Container, *, with_volumes: bool) -> list[BaseException]:
@@ -296,17 +306,12 @@ def watch_again(session: Session, container_id: str) -> None:
 
 def _note_start(state: StateDir, pid: int) -> None:
     """Replace the noted time of an earlier run."""
-    import os
-    import time
-
-    from pyctl.keeper.watches import birth
     from pyctl.ops.policies import seconds
-    from pyctl.ops.tasks import time_text
+    from pyctl.ops.tasks import began_at, time_text
 
-    began = birth(pid) / os.sysconf("SC_CLK_TCK")
-    if not began:
+    started_at = began_at(pid)
+    if not started_at:
         return
-    started_at = time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - began)
     noted = state.started_at()
     if not noted or started_at > seconds(noted) + 1:  # ours is noted within the second
         state.save_started(time_text(round(started_at * 1_000_000_000)))

@@ -46,8 +46,8 @@ def await_creation(session: Session, container_id: str) -> None:
         time.sleep(_PAUSE_S)
 
 
-def await_deletion(namespace: str, container_id: str) -> None:
-    """Return when a task that is not listed has no shim any more either.
+def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.0) -> None:
+    """Return when a task that is not listed has no shim any more either; ``born_before`` (seconds since the epoch) any time.
 
     One that is being deleted goes by itself. One that does not is nobody's: it is ended here, and the daemon, which hears
     of that, clears away its bundle.
@@ -57,7 +57,11 @@ def await_deletion(namespace: str, container_id: str) -> None:
     """
     import time
 
+    from pyctl.ops.tasks import began_at
+
     for pid in _shims(namespace, container_id):
+        if born_before and began_at(pid) > born_before:
+            continue
         bundle = _working_directory(pid)
         if not _ends_within(pid, _DELETION_S):
             _end(pid)

@@ -31,6 +31,17 @@ def time_text(nanoseconds: int) -> str:
     return f"{whole}.{nanoseconds % 1_000_000_000:09d}Z"
 
 
+def began_at(pid: int) -> float:
+    """When a process began, in seconds since the epoch, to the hundredth; 0 when it is gone."""
+    import os
+    import time
+
+    from pyctl.keeper.watches import birth
+
+    since_boot = birth(pid) / os.sysconf("SC_CLK_TCK")
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot) if since_boot else 0.0
+
+
 def find_task(client: Client, container_id: str) -> TaskStatus | None:
     """The container's task, or None if it has none."""
     try:

@@ -8,7 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,6 +202,74 @@ def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: In
         "children": 0,
     }  # fmt: skip
     go.join()
+
+
+def deputy(keeper: Keeper, *containers: str) -> client.Deputy:
+    return client.Deputy(keeper.data_store, keeper.runtime_dir, "ns", containers or ["c1"], data_root=keeper.data_root)
+
+
+def test_a_watch_rests_while_somebody_else_sees_to_the_exit(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    with closing(deputy(keeper, "c1", "c2")) as somebody:
+        assert somebody.pids == {"c1": init.pid}
+        assert keeper.status()["watches"] == {"ns-c1": "resting"}
+        init.end()
+        somebody.done(["c1", "c2"])
+        assert keeper.status()["watches"] == {}
+    assert keeper.status()["children"] == 0
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_who_leaves_before_the_exit_was_seen_to_leaves_it_to_the_keeper(
+    keeper: Keeper, init: Init, program: Program, is_over: bool
+) -> None:
+    watch(keeper, init, program)
+    with closing(deputy(keeper)), closing(deputy(keeper)) as second:
+        second.close()
+        assert keeper.status()["watches"] == {"ns-c1": "resting"}
+        if is_over:
+            init.end()
+    if not is_over:
+        assert keeper.status()["watches"] == {"ns-c1": "running"}
+        init.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+    wait_until_unwatched(keeper)
+
+
+def test_a_restart_that_waits_rests_too(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", """echo '{"restart_in_s": 0.2}'""")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    while keeper.status()["watches"].get("ns-c1") != "waiting":
+        os.sched_yield()
+    with closing(deputy(keeper)) as somebody:
+        assert somebody.pids == {}
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:  # longer than it was to wait
+            status = keeper.status()
+            assert (status["children"], status["watches"]) == (0, {"ns-c1": "resting"})
+    assert program.next_call()[-2:] == ["restart", "c1"]
+
+
+def test_a_new_process_is_watched_whatever_became_of_the_one_before(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    second = Init()
+    with closing(deputy(keeper)):
+        keeper("watch", pid=second.pid, python=str(program.path))
+        init.end()
+        assert keeper.status()["watches"] == {"ns-c1": "running"}
+    assert keeper.status()["watches"] == {"ns-c1": "running"}
+    second.end()
+    assert program.next_call()[-2:] == ["exited", "c1"]
+
+
+def test_a_deputy_outlives_the_keeper(keeper: Keeper, init: Init, program: Program) -> None:
+    watch(keeper, init, program)
+    with closing(deputy(keeper)) as somebody:
+        keeper.kill()
+        somebody.done(["c1"])
+    assert keeper.status()["watches"] == {}
 
 
 def test_the_process_that_deals_with_an_exit_may_unwatch_and_still_have_it_restarted(

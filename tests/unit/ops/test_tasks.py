@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pyctl.ops.tasks import _kill_init, await_end
+from pyctl.ops.tasks import _kill_init, await_dying, await_end
 
 _FOREVER = ["sleep", "1000"]
 
@@ -55,3 +55,15 @@ def test_ends_are_waited_for_together(sleeper: subprocess.Popen[bytes]) -> None:
             for process in processes.values():
                 os.close(process)
     assert await_end({}) == set()
+
+
+def test_one_that_was_killed_is_waited_for_once(sleeper: subprocess.Popen[bytes]) -> None:
+    process = os.pidfd_open(sleeper.pid)
+    dying = {"c1": process}
+    assert not await_dying(dying, "c2")
+    sleeper.kill()
+    assert await_dying(dying, "c1")
+    assert os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    assert not await_dying(dying, "c1") and dying == {}
+    with pytest.raises(OSError):
+        os.fstat(process)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctl.spec.cgroups import cgroups_path, oom_kills
+from pyctl.spec.cgroups import cgroups_path, is_frozen, oom_kills
 
 PLACES = [
     (cgroups_path("c1", "ns", "", "cgroupfs"), "ns/c1"),
@@ -38,3 +38,24 @@ def test_a_kernel_without_the_count_counts_nothing(tmp_path: Path) -> None:
     (tmp_path / "memory/ns/c1").mkdir(parents=True)
     (tmp_path / "memory/ns/c1/memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\n")
     assert oom_kills("/ns/c1", str(tmp_path)) == 0
+
+
+@pytest.mark.parametrize(
+    ("groups", "file_name", "text", "answer"),
+    [
+        ("3:cpu:/else\n2:freezer:/ns/c1\n", "freezer/ns/c1/freezer.state", "FROZEN", True),
+        ("2:freezer:/ns/c1\n", "freezer/ns/c1/freezer.state", "FREEZING", True),
+        ("2:freezer:/ns/c1\n0::/\n", "freezer/ns/c1/freezer.state", "THAWED", False),
+        ("0::/ns/c1\n", "ns/c1/cgroup.freeze", "1", True),
+        ("0::/ns/c1\n", "ns/c1/cgroup.freeze", "0", False),
+        ("2:freezer:/ns/c1:2\n", "freezer/ns/c1:2/freezer.state", "FROZEN", True),
+        ("3:cpu:/ns/c1\n", "cpu/ns/c1/freezer.state", "FROZEN", False),
+    ],
+)
+def test_a_frozen_process_is_known_by_its_groups(tmp_path: Path, groups: str, file_name: str, text: str, answer: bool) -> None:
+    path = tmp_path / file_name
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{text}\n")
+    assert is_frozen(groups, str(tmp_path)) is answer
+    path.unlink()
+    assert not is_frozen(groups, str(tmp_path))
