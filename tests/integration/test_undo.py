@@ -45,6 +45,16 @@ def test_a_failure_at_any_step_leaves_nothing(
         assert not os.path.exists(f"{tmp_path}/cid")
 
 
+def test_a_step_that_is_late_is_waited_for_by_all_that_need_it(pyctl: Pyctl, busybox: str, tmp_path: str, name: str) -> None:
+    """Of a detached container with an open standard input, whose log has a reader before there is a task."""
+    arguments = ["-d", "-i", "--name", name[-20:], "-p", "0:80", "-v", "/data", busybox, "hostname", "-i"]
+    for step in _steps(pyctl, arguments):
+        pyctl("run", *arguments, env={"PYTHONPATH": FAULTS, "PYCTL_FAULT": f"before:{step}:late"})
+        assert pyctl("wait", name[-20:]).out == "0", step
+        assert pyctl("logs", name[-20:]).out.count(".") == 3, step
+        pyctl("rm", "-v", name[-20:])
+
+
 @pytest.mark.parametrize("how", ["int", "term"])
 def test_an_interrupt_at_any_step_leaves_nothing(
     pyctl: Pyctl, engine: Engine, busybox: str, tmp_path: str, name: str, how: str

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .spool import Spool
 
 _PIECE = 1 << 17
+_COPY_S = 2.0  # from the end of the process to its last words in the pipe, on a machine that is busy
 
 
 def target(state_dir: str, container: str) -> tuple[str, int, int] | None:
@@ -64,6 +65,8 @@ class ContainerLog:
         self._loop, self._note, self._done = loop, note, done
         self._holder = holder
         self._pipes = dict(zip(STREAMS, pipes, strict=False))
+        # Of a terminal and into FIFOs the shim copies, and has not always done so when the process has ended.
+        self._is_copied = has_terminal or any(_has_name(pipe) for pipe in pipes)
         self._idle_pipes = [self._pipes.pop("stderr")] if has_terminal and len(pipes) > 1 else []
         self._has_failed = False
         self.audience = Audience(loop)
@@ -254,7 +257,14 @@ class ContainerLog:
             self.close()
 
     def drain(self) -> None:
-        """The container's processes are gone: take what the pipes still hold and finish."""
+        """The container's processes are gone. What the shim copies ends by itself soon, or it is not waited for."""
+        if self._is_copied:
+            self._loop.later(_COPY_S, self.finish)
+        else:
+            self.finish()
+
+    def finish(self) -> None:
+        """Take what the pipes still hold, and end; again is fine."""
         for stream in list(self._pipes):
             while stream in self._pipes and self._step(stream):
                 pass
@@ -293,3 +303,8 @@ class ContainerLog:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _has_name(pipe: int) -> bool:
+    """Is it a FIFO in the file system, or was it?"""
+    return not os.readlink(f"/proc/self/fd/{pipe}").startswith("pipe:")

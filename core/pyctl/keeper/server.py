@@ -183,8 +183,10 @@ class Server:
         del fds[:2]
         is_again = bool(request.get("again"))
         old = self.logs.pop(key, None)
-        if old:
+        if old and is_again:
             old.let_go()
+        elif old:
+            old.finish()
         container, namespace = str(request["container"]), str(request["namespace"])
 
         def done() -> None:

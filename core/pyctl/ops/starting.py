@@ -81,7 +81,8 @@ def start_steps(
     With ``watch_exit`` the keeper deals with the exit, otherwise the caller does.
     """
     container_id = facts.container_id
-    steps = [] if facts.is_hooked else network_steps(session, facts, planned, after=tuple(n for n in needs if n == "files"))
+    files = tuple(need for need in needs if need == "files")
+    steps = [] if facts.is_hooked else network_steps(session, facts, planned, after=files)
     is_connected = bool(steps)
     before_task = [*needs, *(step.name for step in steps if step.name == "netns")]
     if facts.is_hooked:
@@ -98,6 +99,7 @@ def start_steps(
                 says=f"make FIFOs in {streams.directory}",
                 provider="core/fifos",
                 undo_token=streams.directory,
+                needs=files,  # who reads the output finds there what is to be done with it
                 do=lambda _: opening(),
             )
         )

@@ -23,8 +23,11 @@ _QUIET_S = 1.0
 
 
 def read(path: str, request: LogRequest, query: LogQuery, host: Host) -> Iterator[LogEntry]:
-    """Entries, oldest first. With ``follow`` it ends when the container has and everything was read."""
-    if query.follow:
+    """Entries, oldest first. With ``follow`` it ends when the container has and everything was read.
+
+    Without, that is waited for only where the container has ended and its last words are being written.
+    """
+    if query.follow or _is_being_completed(request, host):
         yield from _bounded(_follow(path, request, query, host), query)
     else:
         yield from _bounded(_existing(path, query.tail), query)
@@ -94,6 +97,14 @@ def _follow(path: str, request: LogRequest, query: LogQuery, host: Host) -> Iter
         log.close()
         lock.close()
         changes.close()
+
+
+def _is_being_completed(request: LogRequest, host: Host) -> bool:
+    lock = WriterLock(f"{request.state_dir}/logger-lock")
+    try:
+        return not lock.is_free() and not _is_running(host, request.container_id)
+    finally:
+        lock.close()
 
 
 def _is_running(host: Host, container_id: str) -> bool:

@@ -233,6 +233,56 @@ def test_an_exit_ends_the_log_though_the_shim_keeps_the_pipes(keeper: Keeper, sh
     shim.wait()
 
 
+def test_an_exit_does_not_end_a_log_before_the_shim_has_copied_the_rest(keeper: Keeper) -> None:
+    keeper.state_dir()
+    path = str(keeper.base / "fifo")
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(path, os.O_WRONLY)
+    keeper.hand_over(reader).close()
+    os.close(reader)
+    _see_an_end(keeper)
+    os.write(writer, b"last words\n")
+    os.close(writer)
+    assert texts(keeper.wait_for_log()) == ["last words\n"]
+
+
+def test_a_terminal_that_is_kept_open_is_not_waited_for_long(keeper: Keeper) -> None:
+    keeper.state_dir()
+    shim = Shim(keeper, cwd_config='{"process":{"terminal":true}}')
+    try:
+        shim.wait_until_ready()
+        _see_an_end(keeper)
+        shim.write(b"last words\r\n")
+        assert texts(keeper.wait_for_log()) == ["last words\r\n"]
+        shim.wait()
+    finally:
+        shim.end()
+
+
+def test_the_log_of_the_run_before_ends_where_the_next_begins(keeper: Keeper) -> None:
+    keeper.state_dir()
+    first, writer = os.pipe()
+    keeper.hand_over(first).close()
+    os.write(writer, b"one\n")
+    second, next_writer = os.pipe()
+    keeper.hand_over(second).close()
+    os.write(next_writer, b"two\n")
+    os.close(next_writer)
+    assert texts(keeper.wait_for_log()) == ["one\n", "two\n"]
+    for pipe in (first, writer, second):
+        os.close(pipe)
+
+
+def _see_an_end(keeper: Keeper) -> None:
+    """The container's process ends; returns once the keeper has had it dealt with."""
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    keeper("watch", pid=pid, python="/bin/true")
+    os.waitpid(pid, 0)
+    while keeper.status()["watches"]:
+        os.sched_yield()
+
+
 def test_pipes_can_be_handed_over_by_a_command(keeper: Keeper) -> None:
     keeper.state_dir()
     out, writer = os.pipe()

@@ -142,6 +142,19 @@ def test_following_ends_when_the_writer_has_let_go_and_the_container_is_gone(log
     assert [entry.log for entry in entries] == ["3"]
 
 
+def test_what_an_ended_container_said_last_is_waited_for(log: Log) -> None:
+    log.write("1")
+    lock = os.open(log.state_dir / "logger-lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    assert log.texts() == ["1"]  # it runs: what there is
+    log.host.is_running = False
+    entries = log.entries()
+    assert next(entries).log == "1"
+    log.write("2")
+    os.close(lock)
+    assert [entry.log for entry in entries] == ["2"]
+
+
 def test_following_survives_rotation_without_losing_a_line(log: Log) -> None:
     log.write("1", "2")
     entries = log.entries(follow=True)
