@@ -133,6 +133,28 @@ def test_a_stop_that_is_broken_off_leaves_the_exit_to_the_keeper(pyctl: Any, bus
     assert reader.communicate(timeout=30)[0] == b""
 
 
+@pytest.mark.parametrize("how", ["stop", "restart"])
+def test_an_interrupt_ends_the_wait_for_several_at_once(pyctl: Any, busybox: str, name: str, how: str) -> None:
+    """Whatever they were told to wait; the containers run on."""
+    names = [f"{name[:20]}-{number}" for number in (1, 2)]
+    script = "trap 'echo asked' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
+    readers = []
+    for one in names:
+        pyctl("run", "-d", "--network", "none", "--name", one, busybox, "sh", "-c", script)
+        readers.append(pyctl.popen("logs", "-f", one, stdout=subprocess.PIPE))
+        assert readers[-1].stdout.readline() == b"ready\n"
+    stopping = pyctl.popen(how, "-t", "600", *names, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    for reader in readers:
+        assert reader.stdout.readline() == b"asked\n"
+    stopping.send_signal(signal.SIGINT)
+    assert stopping.communicate(timeout=30)[0] == b""
+    assert stopping.returncode == 130
+    assert pyctl("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", *names).out == "running 0\nrunning 0"
+    pyctl("rm", "-f", *names)
+    for reader in readers:
+        reader.communicate(timeout=30)
+
+
 def test_the_stop_signal_can_be_chosen(pyctl: Any, busybox: str, name: str) -> None:
     script = "trap 'exit 3' USR1; trap 'exit 4' USR2; echo ready; while :; do sleep 1000 & wait; done"
     flags = ("--network", "none", "--stop-signal", "SIGUSR1", "--name", name)

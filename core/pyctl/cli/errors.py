@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_INTERRUPTED = (130, 143)  # SIGINT, SIGTERM
+INTERRUPTED = (130, 143)  # SIGINT, SIGTERM
 _style = {"format": "text", "debug": ""}
 
 
@@ -35,7 +35,7 @@ def report(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    return next((code for code in codes if code in _INTERRUPTED), codes[0])
+    return next((code for code in codes if code in INTERRUPTED), codes[0])
 
 
 def _members(error: BaseException) -> Iterator[BaseException]:

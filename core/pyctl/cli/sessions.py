@@ -48,13 +48,17 @@ def echo(text: str) -> None:
 
 
 def echo_batch(results: Iterable[tuple[str, object]]) -> int:
-    """Echo each name whose operation succeeded, report each that failed; the exit status is 1 if one did."""
+    """Echo each name whose operation succeeded, report each that failed; the exit status is 1 if one did.
+
+    Unless somebody interrupted: that shows in any case.
+    """
     code = 0
     for name, result in results:
         if isinstance(result, BaseException):
-            from pyctl.cli.errors import report
+            from pyctl.cli.errors import INTERRUPTED, report
 
-            code = report(result) and 1
+            reported = report(result)
+            code = reported if reported in INTERRUPTED else code or 1
         else:
             echo(name)
     return code

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 LIMIT = 8  # more at once only queue behind containerd's database lock
 
 
-def in_batch(work: Callable[[T], R], items: Sequence[T], *, limit: int = LIMIT) -> Iterator[tuple[T, R | Exception]]:
+def in_batch(
+    work: Callable[[T], R], items: Sequence[T], *, limit: int = LIMIT, interrupt: Callable[[], None] | None = None
+) -> Iterator[tuple[T, R | Exception]]:
     """Yield (item, result or error) in the order of ``items``, each as soon as it and those before it are done.
 
-    One item runs in the calling thread, so a single container costs no thread.
+    One item runs in the calling thread, so a single container costs no thread. At Ctrl-C nothing more is begun, and what
+    was is waited for, once ``interrupt`` has told it to hurry.
     """
     if len(items) == 1:
         yield items[0], _caught(work, items[0])
@@ -40,17 +43,25 @@ def in_batch(work: Callable[[T], R], items: Sequence[T], *, limit: int = LIMIT) 
                 finished[number].set()
 
     workers = [BatchThread(target=labour) for _ in range(min(limit, len(items)))]
-    for worker in workers:
-        worker.start()
     try:
+        for worker in workers:
+            worker.start()
         for number, item in enumerate(items):
-            finished[number].wait()
+            while not finished[number].wait(1.0):
+                pass  # a signal that comes in the moment before a wait begins does not end it
             if number in crashes:
                 raise crashes[number]
             yield item, outcomes[number]
+    except KeyboardInterrupt:
+        for _ in numbers:
+            pass
+        if interrupt is not None:
+            interrupt()
+        raise
     finally:
         for worker in workers:
-            worker.join()
+            if worker.is_alive():
+                worker.join()
 
 
 def _caught(work: Callable[[T], R], item: T) -> R | Exception:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pyctl.lifecycle.batch import in_batch
 from pyctl.ops.lookup import Finder, container_name, find_container
-from pyctl_hookspecs.errors import ConflictError, NotFoundError, PyctlError
+from pyctl_hookspecs.errors import CancelledError, ConflictError, NotFoundError, PyctlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pyctl.containerd.records import Container
+    from pyctl.containerd.records import Container, ExitStatus
+    from pyctl.containerd.transport import Pending
     from pyctl.ops.run import RunResult
     from pyctl.ops.session import Session
 
@@ -66,7 +67,7 @@ def stop(
         stop_one(session, container, timeout_s, signal)
         remove_if_temporary(session, container)
 
-    return in_batch(one, names)
+    return in_batch(one, names, interrupt=session.cancel.set)
 
 
 def restart(
@@ -137,7 +138,7 @@ def rm(session: Session, names: Sequence[str], *, force: bool = False, volumes: 
 def wait(session: Session, names: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Exit codes, each once its container has ended; at once for one that has."""
     find = Finder(session.client, names)
-    return in_batch(lambda name: wait_one(session, find(name)), names)
+    return in_batch(lambda name: wait_one(session, find(name)), names, interrupt=session.cancel.set)
 
 
 def stop_one(session: Session, container: Container, timeout_s: int | None, signal: str) -> None:
@@ -145,6 +146,7 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
 
     Raises:
         InvalidArgumentError: no such signal.
+        CancelledError: the user does not want to wait any more. It may still end, which is the keeper's business then.
         BaseExceptionGroup: it is stopped, but something could not be released.
     """
     from pyctl.ops.ending import finish_run, instead_of_keeper
@@ -152,6 +154,8 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     from pyctl.ops.signals import parse_signal
     from pyctl.ops.tasks import find_task
 
+    if session.cancel.is_set():
+        raise CancelledError("interrupted")
     container_id = container.container_id
     number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
     mark_stopped(session, container, is_stopped=True)
@@ -177,13 +181,22 @@ def _end_process(session: Session, container_id: str, number: int, limit_s: int,
         if is_paused:
             session.client.tasks.resume(container_id)
         session.client.tasks.kill(container_id, number)
-        waiting.result(None if limit_s < 0 else float(limit_s))
+        _result(session, waiting, None if limit_s < 0 else float(limit_s))
     except TimeoutError:
         kill_and_wait(session.client, container_id)
     except NotFoundError:
         pass  # it ended just now
     finally:
         waiting.cancel()
+
+
+def _result(session: Session, waiting: Pending[ExitStatus], timeout_s: float | None = None) -> ExitStatus:
+    """What is waited for, unless the user wants to stop: ``CancelledError``."""
+    session.cancel.subscribe(waiting.cancel)
+    try:
+        return waiting.result(timeout_s)
+    finally:
+        session.cancel.unsubscribe(waiting.cancel)
 
 
 def wait_one(session: Session, container: Container) -> int:
@@ -193,7 +206,7 @@ def wait_one(session: Session, container: Container) -> int:
 
     waiting = session.client.tasks.wait(container.container_id)
     try:
-        return waiting.result().code
+        return _result(session, waiting).code
     except NotFoundError:
         pass
     except PyctlError:  # the keeper deleted the task, and the shim hung up before it answered: that has no status code

@@ -47,7 +47,7 @@ def remove(session: Session, names: Sequence[str], choice: RemovalChoice) -> Ite
     try:
         if choice.force and len(find.known) > 1:
             deputy = _kill_together(session, list(find.known.values())[:_TOGETHER], held)
-        yield from in_batch(one, names)
+        yield from in_batch(one, names, interrupt=session.cancel.set)
     finally:
         if deputy is not None:
             with closing(deputy):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -73,3 +74,22 @@ def test_a_caller_who_turns_away_waits_for_what_was_begun() -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert sorted(done) == list(range(20))
+
+
+def test_an_interrupted_caller_begins_nothing_more_and_hurries_what_was_begun() -> None:
+    begun: list[int] = []
+    have_begun, go = threading.Barrier(3), threading.Event()
+
+    def work(item: int) -> None:
+        begun.append(item)
+        have_begun.wait()
+        go.wait()
+
+    def interrupt() -> None:
+        have_begun.wait()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_batch(work, range(20), limit=2, interrupt=go.set))
+    assert sorted(begun) == [0, 1]
