@@ -108,11 +108,16 @@ def find_tools(engine: Engine, binaries: str) -> list[Tool]:
         flags = (f"--address={engine.address}", f"--namespace={engine.namespace}-n", f"--data-root={engine.data_root}-n")
         tools.append(Tool("nerdctl", ("nerdctl", *flags, "--insecure-registry"), ("_NERDCTL_INTERNAL_LOGGING", "sleep infinity")))
     for name, command in itertools.product(("docker", "podman"), ("l", "")):
-        if shutil.which(command + name) and name not in [tool.name for tool in tools]:
+        if _answers(command + name) and name not in [tool.name for tool in tools]:
             insecure = ("--tls-verify=false",) if name == "podman" else ()
             at_once = ("--time=0",) if name == "podman" else ()  # it would wait ten seconds for each; nobody else does
             tools.append(Tool(name, (command + name,), ("conmon", "dockerd"), insecure, at_once))
     return tools
+
+
+def _answers(command: str) -> bool:
+    """Is it installed, and its daemon up?"""
+    return bool(shutil.which(command)) and subprocess.run([command, "ps"], capture_output=True, check=False).returncode == 0
 
 
 def _free_port() -> int:
