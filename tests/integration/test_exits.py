@@ -140,7 +140,7 @@ def test_an_interrupt_ends_the_wait_for_several_at_once(pyctl: Any, busybox: str
     script = "trap 'echo asked' TERM; echo ready; while :; do sleep 1000 & wait $!; done"
     readers = []
     for one in names:
-        pyctl("run", "-d", "--network", "none", "--name", one, busybox, "sh", "-c", script)
+        pyctl("run", "-d", "--network", "none", "--restart=always", "--name", one, busybox, "sh", "-c", script)
         readers.append(pyctl.popen("logs", "-f", one, stdout=subprocess.PIPE))
         assert readers[-1].stdout.readline() == b"ready\n"
     stopping = pyctl.popen(how, "-t", "600", *names, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -150,6 +150,9 @@ def test_an_interrupt_ends_the_wait_for_several_at_once(pyctl: Any, busybox: str
     assert stopping.communicate(timeout=30)[0] == b""
     assert stopping.returncode == 130
     assert pyctl("inspect", "-f", "{{.State.Status}} {{.RestartCount}}", *names).out == "running 0\nrunning 0"
+    is_wanted_down = '{{index .Labels "containerd.io/restart.explicitly-stopped"}}'
+    wanted = pyctl("inspect", "--mode=native", "-f", is_wanted_down, *names).out.split()
+    assert wanted == ["true" if how == "stop" else "false"] * 2
     pyctl("rm", "-f", *names)
     for reader in readers:
         reader.communicate(timeout=30)

@@ -81,7 +81,12 @@ def restart(
 
     def one(name: str) -> RunResult:
         container = find(name)
-        stop_one(session, container, timeout_s, signal)
+        _check_interrupt(session)
+        try:
+            stop_one(session, container, timeout_s, signal)
+        except CancelledError:  # nobody has wanted it down
+            mark_stopped(session, container, is_stopped=False)
+            raise
         mark_stopped(session, container, is_stopped=False)
         return run.start(session, container)
 
@@ -154,8 +159,7 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     from pyctl.ops.signals import parse_signal
     from pyctl.ops.tasks import find_task
 
-    if session.cancel.is_set():
-        raise CancelledError("interrupted")
+    _check_interrupt(session)
     container_id = container.container_id
     number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
     mark_stopped(session, container, is_stopped=True)
@@ -167,6 +171,11 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
             errors = finish_run(session, container_id)
         if errors:
             raise BaseExceptionGroup(f"stopped {container_name(container)}, but could not release everything", errors)
+
+
+def _check_interrupt(session: Session) -> None:
+    if session.cancel.is_set():
+        raise CancelledError("interrupted")
 
 
 def _end_process(session: Session, container_id: str, number: int, limit_s: int, *, is_paused: bool) -> None:
