@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from pyctl.containerd.records import Container, TaskStatus
+from pyctl.lifecycle.cancel import Cancel
 from pyctl.ops.containers import wait_one
 from pyctl.ops.ending import state_of
 from pyctl.state.containers import ExitRecord
 from pyctl.state.paths import StatePaths
 from pyctl_hookspecs import NotFoundError, PyctlError
+from pyctl_hookspecs.errors import CancelledError
 
 
 class Tasks:
@@ -22,7 +24,7 @@ class Tasks:
     is_there = False
 
     def wait(self, _container_id: str) -> Any:
-        def hang_up() -> None:
+        def hang_up(_timeout_s: float | None) -> None:
             raise PyctlError("ttrpc: closed")
 
         return SimpleNamespace(result=hang_up, cancel=lambda: None)
@@ -36,7 +38,7 @@ class Tasks:
 @pytest.fixture
 def session(tmp_path: Path) -> Any:
     paths = StatePaths(data_root=str(tmp_path), data_store=f"{tmp_path}/store", namespace="n", runtime_dir=f"{tmp_path}/run")
-    session: Any = SimpleNamespace(paths=paths, client=SimpleNamespace(tasks=Tasks()))
+    session: Any = SimpleNamespace(paths=paths, client=SimpleNamespace(tasks=Tasks()), cancel=Cancel())
     state = state_of(session, "c1")
     state.make()
     state.save_exit(ExitRecord(exit_code=7, exited_at="2026-01-01T00:00:00Z"))
@@ -51,3 +53,18 @@ def test_a_shim_that_hangs_up_while_the_task_is_there_is_an_error(session: Any) 
     session.client.tasks.is_there = True
     with pytest.raises(PyctlError, match="ttrpc"):
         wait_one(session, Container(container_id="c1"))
+
+
+def test_who_has_had_enough_already_does_not_wait(session: Any) -> None:
+    session.client.tasks.is_there = True
+    cancelled: list[str] = []
+
+    def refuse(_timeout_s: float | None) -> None:
+        raise CancelledError("the call was cancelled")
+
+    pending = SimpleNamespace(result=refuse, cancel=lambda: cancelled.append("cancelled"))
+    session.client.tasks.wait = lambda _container_id: pending
+    session.cancel.set()
+    with pytest.raises(CancelledError):
+        wait_one(session, Container(container_id="c1"))
+    assert cancelled
