@@ -45,7 +45,7 @@ def test_a_failure_at_any_step_leaves_nothing(
         assert not os.path.exists(f"{tmp_path}/cid")
 
 
-def test_a_step_that_is_late_is_waited_for_by_all_that_need_it(pyctl: Pyctl, busybox: str, tmp_path: str, name: str) -> None:
+def test_a_step_that_is_late_is_waited_for_by_all_that_need_it(pyctl: Pyctl, busybox: str, name: str) -> None:
     """Of a detached container with an open standard input, whose log has a reader before there is a task."""
     arguments = ["-d", "-i", "--name", name[-20:], "-p", "0:80", "-v", "/data", busybox, "hostname", "-i"]
     for step in _steps(pyctl, arguments):

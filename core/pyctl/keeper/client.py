@@ -40,7 +40,9 @@ def request(
         InvalidArgumentError: the keeper does not understand this.
         UnavailableError: no keeper could be reached or started; safe to try again.
     """
-    return _send(data_store, runtime_dir, command, [payload], fds, data_root, timeout_s, may_start=True)[0]
+    sock, replies = _converse(data_store, runtime_dir, command, [payload], fds, data_root, timeout_s, may_start=True)
+    sock.close()
+    return replies[0]
 
 
 def request_if_running(
@@ -59,12 +61,12 @@ def request_if_running(
     Raises:
         ConflictError, InvalidArgumentError, UnavailableError: as ``request``.
     """
-    try:
-        return _send(data_store, runtime_dir, command, [payload], (), data_root, timeout_s, may_start=False)[0]
-    except KeeperGoneError:
-        if command in ("ping", "status", "stop", "is_let_in") or not _has_duties(data_store):
-            return None
-        return request(data_store, runtime_dir, command, payload, data_root=data_root, timeout_s=timeout_s)
+    conversation = _converse_if_running(data_store, runtime_dir, command, [payload], data_root, timeout_s)
+    if conversation is None:
+        return None
+    sock, replies = conversation
+    sock.close()
+    return replies[0]
 
 
 class Deputy:
@@ -85,18 +87,11 @@ class Deputy:
         self._place, self._data_root, self._namespace = (data_store, runtime_dir), data_root, namespace
         self._sock: socket | None = None
         self.pids: dict[str, int] = {}
-        try:
-            replies = self._take(container_ids, may_start=False)
-        except KeeperGoneError:
-            if not _has_duties(data_store):
-                return
-            replies = self._take(container_ids, may_start=True)
-        self.pids = {reply["container"]: int(reply["pid"]) for reply in replies if "pid" in reply}
-
-    def _take(self, container_ids: Sequence[str], *, may_start: bool) -> list[dict[str, Any]]:
         payloads = [{**payload, "while_connected": True} for payload in self._payloads(container_ids)]
-        self._sock, lines = _converse(*self._place, "unwatch", payloads, (), self._data_root, _PATIENCE_S, may_start=may_start)
-        return _read(lines, payloads)
+        conversation = _converse_if_running(*self._place, "unwatch", payloads, data_root, _PATIENCE_S)
+        if conversation is not None:
+            self._sock, replies = conversation
+            self.pids = {reply["container"]: int(reply["pid"]) for reply in replies if "pid" in reply}
 
     def _payloads(self, container_ids: Iterable[str]) -> list[dict[str, object]]:
         return [{"container": container_id, "namespace": self._namespace} for container_id in container_ids]
@@ -107,13 +102,13 @@ class Deputy:
         if self._sock is None or not payloads:
             return
         try:
-            _read(exchange(self._sock, _lines(self._place[0], "unwatch", payloads), (), _PATIENCE_S), payloads)
-        except KeeperGoneError:  # the one that comes after it watches them
-            for payload in payloads:
-                try:
+            try:
+                _read(exchange(self._sock, _lines(self._place[0], "unwatch", payloads), (), _PATIENCE_S), payloads)
+            except KeeperGoneError:  # the one that comes after it watches them
+                for payload in payloads:
                     request_if_running(*self._place, "unwatch", payload, data_root=self._data_root)
-                except UnavailableError:
-                    return
+        except UnavailableError:
+            return
 
     def close(self) -> None:
         if self._sock is not None:
@@ -221,21 +216,21 @@ def lend(data_store: str, runtime_dir: str, command: str, payload: Mapping[str, 
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in reply.items()}
 
 
-def _send(
+def _converse_if_running(
     data_store: str,
     runtime_dir: str,
     command: str,
     payloads: Sequence[Mapping[str, object]],
-    fds: Sequence[int],
     data_root: str,
     timeout_s: float,
-    *,
-    may_start: bool,
-) -> list[dict[str, Any]]:
-    """One request for each payload; returns their replies."""
-    sock, raw = _converse(data_store, runtime_dir, command, payloads, fds, data_root, timeout_s, may_start=may_start)
-    sock.close()
-    return _read(raw, payloads)
+) -> tuple[socket, list[dict[str, Any]]] | None:
+    """As ``_converse``, but None when no keeper runs, and a killed one left nothing to do that ``command`` is about."""
+    try:
+        return _converse(data_store, runtime_dir, command, payloads, (), data_root, timeout_s, may_start=False)
+    except KeeperGoneError:
+        if command in ("ping", "status", "stop", "is_let_in") or not _has_duties(data_store):
+            return None
+        return _converse(data_store, runtime_dir, command, payloads, (), data_root, timeout_s, may_start=True)
 
 
 def _lines(data_store: str, command: str, payloads: Sequence[Mapping[str, object]]) -> bytes:
@@ -255,8 +250,8 @@ def _converse(
     timeout_s: float,
     *,
     may_start: bool,
-) -> tuple[socket, bytes]:
-    """The connection, which goes on, and the lines of the replies."""
+) -> tuple[socket, list[dict[str, Any]]]:
+    """One request for each payload; returns the connection, which goes on, and their replies."""
     lines = _lines(data_store, command, payloads)
     path = f"{run_dir(data_store, runtime_dir)}/keeper.sock"
     deadline = time.monotonic() + timeout_s
@@ -265,7 +260,7 @@ def _converse(
         try:
             sock = connect(path)
             try:
-                return sock, exchange(sock, lines, fds, max(0.1, deadline - time.monotonic()))
+                return sock, _read(exchange(sock, lines, fds, max(0.1, deadline - time.monotonic())), payloads)
             except BaseException:
                 sock.close()
                 raise

@@ -95,6 +95,16 @@ def wait_until_unwatched(keeper: Keeper) -> None:
         os.sched_yield()
 
 
+def let_a_restart_wait(keeper: Keeper, init: Init, program: Program, seconds: float) -> None:
+    """The container ends, and is to be started again after a while."""
+    program.answer("exited", f"""echo '{{"restart_in_s": {seconds}}}'""")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    while keeper.status()["watches"].get("ns-c1") != "waiting":
+        os.sched_yield()
+
+
 def test_an_exit_starts_pyctl_with_the_flags_it_needs(keeper: Keeper, init: Init, program: Program) -> None:
     watch(keeper, init, program)
     assert keeper.status()["watches"] == {"ns-c1": "running"}
@@ -138,12 +148,7 @@ def test_a_restart_follows_when_the_answer_asks_for_it(keeper: Keeper, init: Ini
 
 
 def test_unwatching_cancels_a_restart_that_waits(keeper: Keeper, init: Init, program: Program) -> None:
-    program.answer("exited", """echo '{"restart_in_s": 3600}'""")
-    watch(keeper, init, program)
-    init.end()
-    program.next_call()
-    while keeper.status()["watches"].get("ns-c1") != "waiting":
-        os.sched_yield()
+    let_a_restart_wait(keeper, init, program, 3600)
     keeper("unwatch")
     assert keeper.status()["watches"] == {}
     assert not list(Path(keeper.data_store, "keeper", "watch").iterdir())
@@ -237,12 +242,7 @@ def test_who_leaves_before_the_exit_was_seen_to_leaves_it_to_the_keeper(
 
 
 def test_a_restart_that_waits_rests_too(keeper: Keeper, init: Init, program: Program) -> None:
-    program.answer("exited", """echo '{"restart_in_s": 0.2}'""")
-    watch(keeper, init, program)
-    init.end()
-    program.next_call()
-    while keeper.status()["watches"].get("ns-c1") != "waiting":
-        os.sched_yield()
+    let_a_restart_wait(keeper, init, program, 0.2)
     with closing(deputy(keeper)) as somebody:
         assert somebody.pids == {}
         until = time.monotonic() + 0.3
@@ -289,12 +289,7 @@ def test_the_process_that_deals_with_an_exit_may_unwatch_and_still_have_it_resta
 
 
 def test_a_restart_that_waits_outlives_a_killed_keeper(keeper: Keeper, init: Init, program: Program) -> None:
-    program.answer("exited", """echo '{"restart_in_s": 0.2}'""")
-    watch(keeper, init, program)
-    init.end()
-    program.next_call()
-    while keeper.status()["watches"].get("ns-c1") != "waiting":
-        os.sched_yield()
+    let_a_restart_wait(keeper, init, program, 0.2)
     keeper.kill()
     keeper("ping")
     assert program.next_call()[-2:] == ["restart", "c1"]

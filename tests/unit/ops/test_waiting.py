@@ -55,16 +55,18 @@ def test_a_shim_that_hangs_up_while_the_task_is_there_is_an_error(session: Any) 
         wait_one(session, Container(container_id="c1"))
 
 
-def test_who_has_had_enough_already_does_not_wait(session: Any) -> None:
+def test_who_has_had_enough_ends_the_call(session: Any) -> None:
+    """Before it is waited for; the task's end is not."""
     session.client.tasks.is_there = True
-    cancelled: list[str] = []
+    happened: list[str] = []
 
-    def refuse(_timeout_s: float | None) -> None:
+    def result(_timeout_s: float | None) -> Any:
+        happened.append("waited")
         raise CancelledError("the call was cancelled")
 
-    pending = SimpleNamespace(result=refuse, cancel=lambda: cancelled.append("cancelled"))
+    pending = SimpleNamespace(result=result, cancel=lambda: happened.append("cancelled"))
     session.client.tasks.wait = lambda _container_id: pending
     session.cancel.set()
     with pytest.raises(CancelledError):
         wait_one(session, Container(container_id="c1"))
-    assert cancelled
+    assert happened[:2] == ["cancelled", "waited"]
