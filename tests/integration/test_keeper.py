@@ -12,12 +12,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
+from tests.integration.waiting import until
 
 from pyctl.containerd.client import Client
 from pyctl.keeper import client, log_uri
@@ -211,13 +212,6 @@ def test_output_of_a_container_its_command_left_is_kept_though_the_keeper_is_kil
     pyctl("wait", name)
     assert pyctl("logs", name).stdout.split() == ["ready", *(str(number) for number in range(1, 100001))]
     pyctl("rm", "-f", name)
-
-
-def until(check: Callable[[], bool]) -> None:
-    """Ask, by commands, until it is so."""
-    give_up = time.monotonic() + 60
-    while not check():
-        assert time.monotonic() < give_up
 
 
 def test_rm_is_carried_out_though_the_keeper_was_killed(engine: Engine, pyctl: Any, busybox: str, name: str) -> None:

@@ -7,16 +7,15 @@ import os
 import signal
 import socket
 import subprocess
-import threading
-import time
 from binascii import crc32
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.dns_peer import AAAA, PTR, Upstream, ask
 from tests.integration.conftest import Done, Pyctl
 from tests.integration.engines import Engine
+from tests.integration.waiting import until
 
 from pyctl.keeper import client
 from pyctl_plugins.network import _rtnetlink
@@ -89,13 +88,6 @@ class Town:
         for line in self.engine.ctr("tasks", "ls").splitlines():
             if line.startswith(container_id):
                 os.kill(int(line.split()[1]), signal.SIGKILL)
-
-
-def until(is_true: Callable[[], bool], limit_s: float = 15.0) -> None:
-    give_up = time.monotonic() + limit_s
-    while not is_true():
-        assert time.monotonic() < give_up, "it did not come true"
-        threading.Event().wait(0.02)
 
 
 @pytest.fixture

@@ -8,15 +8,17 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from glob import glob
 from time import monotonic
 from typing import Any
 
 import pytest
 from tests.integration.engines import Engine
+from tests.integration.waiting import until
 
 from pyctl.containerd.client import Client
+from pyctl.keeper.client import Deputy
 from pyctl.ops.tasks import delete_task
 from pyctl.state import netns
 from pyctl_hookspecs import NotFoundError
@@ -121,22 +123,30 @@ def test_what_a_vanished_container_had_is_taken_away(pyctl: Any, busybox: str, n
     pyctl("rm", "-f", name)
 
 
-def test_a_container_that_another_tool_removed_leaves_nothing(pyctl: Any, web: str, name: str, engine: Engine) -> None:
-    """nerdctl takes our directory along, and with it the plan; the keeper's process finds what there was all the same."""
+@pytest.mark.parametrize("with_directory", [True, False])
+def test_a_container_that_another_tool_removed_leaves_nothing(
+    pyctl: Any, web: str, name: str, engine: Engine, with_directory: bool
+) -> None:
+    """nerdctl takes our directory along, last of all, and with it the plan. The keeper's process comes after that, or before."""
     container_id = pyctl("inspect", "-f", "{{.Id}}", name).out
     tagged = f"{engine.namespace}-{container_id}"
     assert tagged in _nft() and glob(f"/run/pyctl/netns/{tagged}")
     (store,) = glob(f"{engine.data_root}/*/containers/{engine.namespace}")
     store = store.removesuffix(f"/containers/{engine.namespace}")
-    with Client(engine.address, engine.namespace) as client:
+    directory = f"{store}/containers/{engine.namespace}/{container_id}"
+    with (
+        Client(engine.address, engine.namespace) as client,
+        closing(Deputy(store, "/run/pyctl", engine.namespace, [container_id], data_root=engine.data_root)) as deputy,
+    ):
+        assert deputy.pids  # the keeper waits for us
         container = client.containers.get(container_id)
-        shutil.rmtree(f"{store}/containers/{engine.namespace}/{container_id}")  # first: the keeper's process must not be quicker
-        shutil.rmtree(f"{store}/etchosts/{engine.namespace}/{container_id}")
-        os.unlink(f"{store}/names/{engine.namespace}/{name}")
         delete_task(client, container_id)
         client.containers.delete(container_id)
         with suppress(NotFoundError):  # nobody needs it any more: the engine's garbage collector may have been quicker
             client.snapshots.remove(container.snapshotter, container.snapshot_key)
-    pyctl("internal", "exited", container_id)
-    assert tagged not in _nft() and not glob(f"/run/pyctl/netns/{tagged}")
+        os.unlink(f"{store}/names/{engine.namespace}/{name}")
+        shutil.rmtree(f"{store}/etchosts/{engine.namespace}/{container_id}")
+        if with_directory:
+            shutil.rmtree(directory)
+    until(lambda: tagged not in _nft() and not glob(f"/run/pyctl/netns/{tagged}") and not os.path.exists(directory))
     assert not sh(f"grep -rl {tagged} /var/lib/cni /run/pyctl/ports || true")

@@ -241,12 +241,14 @@ def exited(session: Session, container_id: str) -> float | None:
     """
     from pyctl.ops.hooked import take_over_policy
     from pyctl.ops.policies import restart_delay
-    from pyctl.ops.reconciling import pending
+    from pyctl.ops.reconciling import pending, undo_container
 
     try:
         container = session.client.containers.get(container_id)
-    except NotFoundError:
-        return None  # removed in the meantime, and with it everything it used
+    except NotFoundError:  # removed in the meantime, perhaps by a tool that knows nothing of what we made
+        if state_of(session, container_id).exists():
+            undo_container(session, container_id)
+        return None
     with pending(session, container_id):  # a start waits for us, and we for it
         runs_again = _runs_again(session, container_id)
         if is_let_in(session, container_id):  # asked last: to look at a task that is being made takes the daemon seconds

@@ -37,14 +37,13 @@ class Leases:
 
     def __enter__(self) -> Self:
         while True:
-            if not self._must_exist:
-                os.makedirs(self._directory, mode=0o755, exist_ok=True)
             try:
                 self._lock = os.open(os.path.join(self._directory, "lock"), os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
                 if self._must_exist:
                     raise
-                continue  # the network was removed just now
+                self._make()
+                continue
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
                 return self
@@ -53,6 +52,13 @@ class Leases:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._lock)
         self._lock = -1
+
+    def _make(self) -> None:
+        try:
+            os.makedirs(self._directory, mode=0o755, exist_ok=True)
+        except FileExistsError:  # said too, in spite of ``exist_ok``, when somebody removes it at this moment
+            if os.path.lexists(self._directory) and not os.path.isdir(self._directory):
+                raise
 
     def take(
         self, owner: str, interface: str, ranges: Sequence[Range], *, position: int = 0, wanted: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -129,6 +130,22 @@ def test_a_pool_goes_when_nobody_else_has_an_address(tmp_path: Path) -> None:
     _leases.remove("n", lambda owner: True, str(tmp_path))
     assert _leases.networks(str(tmp_path)) == []
     _leases.remove("n", lambda owner: True, str(tmp_path))
+
+
+def test_a_pool_that_goes_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, removed = os.mkdir, []
+
+    def mkdir(path: str, mode: int = 0o777) -> None:
+        """The pool is there at first; whoever removes it is done before anybody can look."""
+        if not removed:
+            removed.append(path)
+            raise FileExistsError(path)
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    with Leases("n", str(tmp_path)) as leases:
+        assert leases.take("b", "eth0", [Range("10.0.0.0/29")])[0] == "10.0.0.2"
+    assert removed == [str(tmp_path / "n")]
 
 
 def test_a_pool_that_went_while_we_waited_for_it_is_made_again(tmp_path: Path) -> None:
