@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from pyctl.lifecycle.journal import open_locked
 from pyctl.ops.ending import state_of
+from pyctl.state.locks import sweep
 from pyctl_hookspecs.errors import NotFoundError, PyctlError
 
 TYPE_CHECKING = False
@@ -109,6 +110,7 @@ def undo_container(session: Session, container_id: str, *, wait: bool = False) -
         lines += _finish_removal(session, container_id)
         lines += _finish_run(session, container_id)
         if was_noted:
+            sweep(state_of(session, container_id).path)
             _watch_if_running(session, container_id)
         is_settled = True
         return lines

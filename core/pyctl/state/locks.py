@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+_TEMPORARY = ".tmp-"
+_TAIL = 12  # random hexadecimal digits at the end of ours; nerdctl's end in fewer, decimal ones
+
 
 class Lock:
     """A held lock; leaving the context (or ``release``) lets it go, twice if need be.
@@ -106,8 +109,13 @@ def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable:
         OSError: nothing was changed.
     """
     data = content.encode() if isinstance(content, str) else content
+    while not _replace(path, data, mode, durable):
+        pass  # ``sweep`` took us for dead
+
+
+def _replace(path: str, data: bytes, mode: int, durable: bool) -> bool:
     directory, name = os.path.split(path)
-    temporary = os.path.join(directory, f".tmp-{name}{os.urandom(6).hex()}")
+    temporary = os.path.join(directory, f"{_TEMPORARY}{name}{os.urandom(_TAIL // 2).hex()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         try:
@@ -119,17 +127,37 @@ def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(temporary, path)
+        try:
+            os.rename(temporary, path)
+        except FileNotFoundError:
+            return False
+        return True
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = path  # a full disk does not say of what
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass
+        _unlink(temporary)
         raise
+
+
+def sweep(directory: str) -> None:
+    """Remove what ``write_atomic`` left half-written where it was killed; one that lives writes again. nerdctl's stay."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        tail = name[-_TAIL:]
+        if is_temporary(name) and len(name) > len(_TEMPORARY) + _TAIL and not tail.strip("0123456789abcdef"):
+            _unlink(f"{directory}/{name}")
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def is_temporary(name: str) -> bool:
     """Is this directory entry an unfinished write of ours or nerdctl's?"""
-    return name.startswith(".tmp-")
+    return name.startswith(_TEMPORARY)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.state import full_disk
 
-from pyctl.state.locks import Lock, is_temporary, lock_directory, make_private, write_atomic
+from pyctl.state.locks import Lock, is_temporary, lock_directory, make_private, sweep, write_atomic
 
 
 def test_a_held_lock_excludes_everybody_else_in_this_process_too(tmp_path: Path) -> None:
@@ -60,6 +60,29 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         write_atomic(str(tmp_path / "dir"), b"x")
     assert os.listdir(tmp_path) == ["dir"]
+
+
+def test_what_a_killed_writer_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    others = {"file", "tmp-file0123456789ab", ".tmp-file1234567890", ".tmp-entering", ".tmp-0123456789ab"}
+    for name in (*others, ".tmp-file0123456789ab"):
+        (tmp_path / name).touch()
+    sweep(str(tmp_path))
+    assert set(os.listdir(tmp_path)) == others
+    sweep(str(tmp_path / "nowhere"))
+
+
+def test_a_writer_that_is_swept_writes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename, swept = os.rename, []
+
+    def late(source: str, target: str) -> None:
+        if not swept:
+            sweep(str(tmp_path))
+            swept.append(source)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    write_atomic(str(tmp_path / "file"), "whole")
+    assert (tmp_path / "file").read_text() == "whole" and len(os.listdir(tmp_path)) == len(swept) == 1
 
 
 def test_unfinished_writes_are_recognised() -> None:
