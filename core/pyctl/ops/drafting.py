@@ -105,6 +105,18 @@ def with_tag(text: str) -> str:
     return text if "@" in text or ":" in text.rpartition("/")[2] else f"{text}:latest"
 
 
+def new_container_id(random: Callable[[int], bytes]) -> str:
+    """64 random hex digits, as Docker's, of which the first twelve are not all decimal.
+
+    Those twelve are the hostname, and the C library takes a name of nothing but decimal digits for an IPv4 address: the
+    container could not look itself up. ``random`` gives so many random bytes.
+    """
+    while True:
+        container_id = random(32).hex()
+        if not container_id[:12].isdecimal():
+            return container_id
+
+
 def draft_container(session: Session, options: ContainerOptions, image: LoadedImage) -> tuple[Draft, tuple[PlannedNetwork, ...]]:
     """Decide everything about a new container. Changes nothing but, when it is missing, the default network's file.
 
@@ -117,7 +129,7 @@ def draft_container(session: Session, options: ContainerOptions, image: LoadedIm
     from pyctl.spec.mounts import parse_mounts
     from pyctl.state.names import check_name
 
-    container_id = os.urandom(32).hex()
+    container_id = new_container_id(os.urandom)
     name = options.name or f"{image.short_name}-{container_id[:5]}"
     check_name(name)
     endpoints = _endpoints(session, options)
