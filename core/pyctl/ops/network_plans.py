@@ -75,7 +75,7 @@ def _undo_draft(session: Session, plan_id: str) -> None:
         import json
 
         _take_down(session, from_config(json.loads(text), ""))
-    _forget_draft(session, plan_id)
+    _unlink(_draft_path(session, plan_id))
 
 
 def undo_connection(session: Session, token: str) -> None:
@@ -181,18 +181,6 @@ def _write_draft(session: Session, plan_id: str, network: Network) -> None:
     from pyctl.state.locks import write_atomic
 
     write_atomic(_draft_path(session, plan_id), f"{network.path}\n{network.conflist}", durable=False)
-
-
-def _forget_draft(session: Session, plan_id: str) -> None:
-    """Remove the draft, and what a kill in the middle of writing it left."""
-    from pyctl.state.locks import is_temporary
-
-    path = _draft_path(session, plan_id)
-    _unlink(path)
-    folder = os.path.dirname(path)
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if is_temporary(name):
-            _unlink(f"{folder}/{name}")
 
 
 def _unlink(path: str) -> None:

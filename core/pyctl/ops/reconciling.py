@@ -106,11 +106,12 @@ def undo_container(session: Session, container_id: str, *, wait: bool = False) -
             return []
         note = _take_note(session, container_id, 0)
     try:
+        if was_noted:
+            sweep(state_of(session, container_id).path)
         lines = _undo_unfinished(session, container_id)
         lines += _finish_removal(session, container_id)
         lines += _finish_run(session, container_id)
         if was_noted:
-            sweep(state_of(session, container_id).path)
             _watch_if_running(session, container_id)
         is_settled = True
         return lines

@@ -9,7 +9,7 @@ import os
 
 from pyctl.keeper.names import addresses
 from pyctl.state.hosts_file import Peers, region, write_region
-from pyctl.state.locks import is_temporary, lock_directory, make_private, read_whole, write_atomic
+from pyctl.state.locks import lock_directory, make_private, read_whole, sweep, write_atomic
 from pyctl_hookspecs import Record
 
 TYPE_CHECKING = False
@@ -96,7 +96,7 @@ class HostsStore:
                 self._rewrite(metas, touched, entry.container_id)
             for done in (_LEAVING, _ENTERING):
                 self._unlink(entry.container_id, done)
-            self._sweep(entry.container_id)
+            sweep(f"{self._root}/{entry.container_id}")
 
     def is_settled(self, container_id: str) -> bool:
         """False when one who entered the container, or changed its networks, was killed: peers' files may not agree."""
@@ -113,7 +113,7 @@ class HostsStore:
         else:
             meta = self._meta(container_id, _LEAVING)  # somebody was killed in the middle of this
         if meta is None:
-            self._sweep(container_id)
+            sweep(f"{self._root}/{container_id}")
             return
         with lock_directory(self._root):
             self._rename(container_id, _META, _LEAVING)  # once more: one who had the lock may just have changed it
@@ -131,7 +131,7 @@ class HostsStore:
                     self._unlink(other, _LEAVING)
             for done in (_ENTERING, _LEAVING):
                 self._unlink(container_id, done)
-            self._sweep(container_id)
+            sweep(f"{self._root}/{container_id}")
 
     def _leave_along(self, container_id: str) -> dict[str, Any] | None:
         """Its ``meta.json``, which counts no more; None if it has none, or has to see to all its peers itself."""
@@ -233,13 +233,6 @@ class HostsStore:
         except ValueError:
             return None
         return meta if isinstance(meta, dict) else None
-
-    def _sweep(self, container_id: str) -> None:
-        """Take away what a kill in the middle of a write left. A container is entered by one process at a time."""
-        directory = os.path.join(self._root, container_id)
-        for name in os.listdir(directory) if os.path.isdir(directory) else ():
-            if is_temporary(name):
-                self._unlink(container_id, name)
 
     def _save(self, container_id: str, meta: Mapping[str, Any]) -> None:
         import json

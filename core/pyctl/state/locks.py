@@ -114,6 +114,7 @@ def write_atomic(path: str, content: bytes | str, *, mode: int = 0o600, durable:
 
 
 def _replace(path: str, data: bytes, mode: int, durable: bool) -> bool:
+    """False, and nothing was changed, if somebody took the temporary away."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f"{_TEMPORARY}{name}{os.urandom(_TAIL // 2).hex()}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -140,7 +141,10 @@ def _replace(path: str, data: bytes, mode: int, durable: bool) -> bool:
 
 
 def sweep(directory: str) -> None:
-    """Remove what ``write_atomic`` left half-written where it was killed; one that lives writes again. nerdctl's stay."""
+    """Remove what ``write_atomic`` left half-written where it was killed; one that lives writes again.
+
+    nerdctl's temporaries stay: its writers do not look. A directory that is not there is swept.
+    """
     try:
         names = os.listdir(directory)
     except FileNotFoundError:

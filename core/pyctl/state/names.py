@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctl.state.locks import is_temporary, lock_directory, read_whole, write_atomic
+from pyctl.state.locks import is_temporary, lock_directory, read_whole, sweep, write_atomic
 from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError
 
 
@@ -55,11 +55,8 @@ class NameStore:
         return (read_whole(f"{self._directory}/{name}") or b"").decode("ascii")
 
     def sweep(self) -> None:
-        """Remove what a writer that was killed left half-written: whoever holds the lock knows that nobody writes."""
-        with lock_directory(self._directory):
-            for name in os.listdir(self._directory):
-                if is_temporary(name):
-                    os.unlink(f"{self._directory}/{name}")
+        """Remove what a writer that was killed left half-written."""
+        sweep(self._directory)
 
     def all(self) -> dict[str, str]:
         """Container ID by name."""
