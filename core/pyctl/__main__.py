@@ -14,13 +14,16 @@ def main() -> None:
     The collector stays off (a short-lived process never earns its cost back) and interpreter teardown, which is
     dearer than most commands, is skipped; long-lived commands turn the collector on again.
     """
-    gc.disable()
-    _open_what_is_closed()
-    for stream in (sys.stdout, sys.stderr):
-        # Names and logs are bytes to us: whatever the locale, they leave as they came.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="surrogateescape")
-    code = run(sys.argv[1:])
+    try:
+        gc.disable()
+        _open_what_is_closed()
+        for stream in (sys.stdout, sys.stderr):
+            # Names and logs are bytes to us: whatever the locale, they leave as they came.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before there was a command to interrupt, or after it
+        code = 130
     os._exit(code)
 
 
@@ -41,9 +44,7 @@ def run(argv: list[str]) -> int:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1 if stop.code else 0
     except BaseException as error:
-        from pyctl.cli.errors import report
-
-        code = report(error)
+        code = _report(error)
     run_callbacks()
     try:
         sys.stdout.flush()
@@ -54,6 +55,15 @@ def run(argv: list[str]) -> int:
         os.write(2, f"pyctl: cannot write the output: {error.strerror}\n".encode())
         code = code or 1
     return code & 0xFF
+
+
+def _report(error: BaseException) -> int:
+    try:
+        from pyctl.cli.errors import report
+
+        return report(error)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _open_what_is_closed() -> None:

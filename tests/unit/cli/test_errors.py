@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pyctl.__main__ import run
-from pyctl.cli import dispatch
+from pyctl.cli import dispatch, errors
 from pyctl.cli.errors import report, set_style
 from pyctl.cli.exit import at_exit, run_callbacks
 from pyctl.cli.flags import UsageError
@@ -80,6 +80,17 @@ def test_how_a_process_ends(monkeypatch: pytest.MonkeyPatch, raised: BaseExcepti
     monkeypatch.setattr(dispatch, "run_command_line", fail)
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert run([]) == code
+
+
+def test_an_interrupt_while_an_error_is_told_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    seen: list[str] = []
+    at_exit(lambda: seen.append("at exit"))
+    monkeypatch.setattr(errors, "report", fail)
+    assert run(["--nope"]) == 130
+    assert seen == ["at exit"]
 
 
 def test_exit_callbacks_run_last_first_and_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
