@@ -136,7 +136,9 @@ def test_a_container_that_another_tool_removed_leaves_nothing(
     directory = f"{store}/containers/{engine.namespace}/{container_id}"
     with (
         Client(engine.address, engine.namespace) as client,
-        closing(Deputy(store, "/run/pyctl", engine.namespace, [container_id], data_root=engine.data_root)) as deputy,
+        closing(
+            Deputy(store, "/run/pyctl", engine.namespace, [container_id], data_root=engine.data_root, holds_notes=False)
+        ) as deputy,
     ):
         assert deputy.pids  # the keeper waits for us
         container = client.containers.get(container_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from glob import glob
 
@@ -81,6 +82,21 @@ def test_a_kill_at_any_step_is_undone_by_the_next_command(
             assert done.code == -9, (step, done.code, done.stderr)
             pyctl("system", "reconcile")
             assert leaks.new(before, engine) == [], f"{when} {step}"
+
+
+def test_a_kill_while_the_task_is_made_leaves_nothing(pyctl: Pyctl, engine: Engine, busybox: str) -> None:
+    """The shim waits for the command's end of a FIFO then; after five seconds containerd 2.1 would forget what runc made."""
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    groups = f"/sys/fs/cgroup/pids/{engine.namespace}"
+    for _ in range(3):
+        there = os.listdir(groups)
+        with pyctl.popen("run", "-i", busybox, "sleep", "60", env=pyctl.env(), stdin=subprocess.DEVNULL) as command:
+            while os.listdir(groups) == there and command.poll() is None:
+                pass  # the moment is over in a few milliseconds
+            command.kill()
+        pyctl("system", "reconcile")
+        assert leaks.new(before, engine) == []
 
 
 CHANGE = ("endpoint-eth1", "attachment-eth1", "peers-eth1")

@@ -19,11 +19,12 @@ _OUTPUT_LIMIT = 65536
 
 
 class Job:
-    """A process that was asked for. ``pid`` is 0 while it is queued."""
+    """A process that was asked for. ``pid`` is 0 and ``kill`` does nothing while it is queued."""
 
     def __init__(self, argv: list[str], env: dict[str, str], done: Done) -> None:
         self.argv, self.env, self.done = argv, env, done
         self.pid = 0
+        self.kill: Callable[[], None] = lambda: None
         self.is_over = False
         self.on_end: list[Callable[[], None]] = []
 
@@ -68,10 +69,12 @@ class Children:
 
         self._running += 1
         try:
-            job.pid = _Child(self._loop, job.argv, job.env, self._errors(), ended).pid
+            child = _Child(self._loop, job.argv, job.env, self._errors(), ended)
         except OSError as error:
             message = f"{job.argv[0]}: {error.strerror}".encode()
             self._loop.later(0.0, lambda: ended(-1, message))
+        else:
+            job.pid, job.kill = child.pid, child.kill
 
 
 class _Child:
@@ -94,9 +97,9 @@ class _Child:
         self._pidfd = os.pidfd_open(self.pid)
         loop.watch(reader, self._read)
         loop.watch(self._pidfd, self._exited)
-        self._limit: Timer = loop.later(LIMIT_S, self._kill)
+        self._limit: Timer = loop.later(LIMIT_S, self.kill)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def _read(self) -> None:

@@ -77,9 +77,16 @@ class Deputy:
     """
 
     def __init__(
-        self, data_store: str, runtime_dir: str, namespace: str, container_ids: Sequence[str], *, data_root: str
+        self,
+        data_store: str,
+        runtime_dir: str,
+        namespace: str,
+        container_ids: Sequence[str],
+        *,
+        data_root: str,
+        holds_notes: bool,
     ) -> None:
-        """As ``request_if_running``, for all of them over one connection.
+        """As ``request_if_running``, for all of them over one connection. ``holds_notes``: as in ``unwatch``.
 
         Raises:
             UnavailableError: as ``request``; they are watched on.
@@ -87,7 +94,8 @@ class Deputy:
         self._place, self._data_root, self._namespace = (data_store, runtime_dir), data_root, namespace
         self._sock: socket | None = None
         self.pids: dict[str, int] = {}
-        payloads = [{**payload, "while_connected": True} for payload in self._payloads(container_ids)]
+        how = {"while_connected": True, "holds_note": holds_notes}
+        payloads = [{**payload, **how} for payload in self._payloads(container_ids)]
         conversation = _converse_if_running(*self._place, "unwatch", payloads, data_root, _PATIENCE_S)
         if conversation is not None:
             self._sock, replies = conversation

@@ -285,6 +285,8 @@ class Server:
             self.watches.remove(key)
         if job is None or job.is_over:
             return {"container": request["container"], "pid": pid} if pid else {}
+        if request.get("holds_note"):
+            job.kill()  # it has done with the container, or waits for the sender, who waits for it here
         answer = connection.promise()
         job.on_end.append(answer)
         self.loop.later(_PATIENCE_S, answer)

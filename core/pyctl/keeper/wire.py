@@ -23,7 +23,8 @@ unwatch        forgets the watch and any restart that was waiting -> ``container
                With ``while_connected`` it only rests, and goes on if this connection ends before it is forgotten.
                If a process is dealing with the container at this moment, the reply comes when that one has ended (at
                most 5 s later, after those to later requests), so what is seen then is final; from that process itself
-               this changes nothing
+               this changes nothing. With ``holds_note`` (the sender has the container's note in ``pending``, so that
+               process only waits for it) it is killed first
 hold_ports     ``ports`` [[ip, port, protocol]...], port 0: choose -> ``ports``. The same call again changes nothing. A
                port of a container that has just ended is waited for (at most 5 s)
 release_ports  closes them

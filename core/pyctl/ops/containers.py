@@ -163,7 +163,8 @@ def stop_one(session: Session, container: Container, timeout_s: int | None, sign
     container_id = container.container_id
     number = parse_signal(signal or container.labels.get(STOP_SIGNAL_LABEL) or "TERM")
     mark_stopped(session, container, is_stopped=True)
-    with instead_of_keeper(session, container_id):  # before looking: a restart that was under way has ended then
+    # Before looking: a restart that was under way has ended then.
+    with instead_of_keeper(session, container_id, holds_note=False):
         status = find_task(session.client, container_id)
         if status is not None and status.status in _RUNNING:
             _end_process(session, container_id, number, _timeout_s(container, timeout_s), is_paused=status.status != "running")

@@ -30,8 +30,10 @@ def state_of(session: Session, container_id: str) -> StateDir:
     return StateDir(session.paths.state_dir(container_id))
 
 
-def deputise(session: Session, container_ids: Sequence[str]) -> Deputy:
+def deputise(session: Session, container_ids: Sequence[str], *, holds_notes: bool) -> Deputy:
     """This command deals with these containers' exits itself, and with restarts that wait, unless it comes to its end before.
+
+    ``holds_notes``: it has a ``pending`` note of each, for which a process of the keeper's may wait already.
 
     Raises:
         UnavailableError: the keeper cannot be told; without one there is nothing to tell.
@@ -39,13 +41,20 @@ def deputise(session: Session, container_ids: Sequence[str]) -> Deputy:
     from pyctl.keeper.client import Deputy
 
     paths = session.paths
-    return Deputy(paths.data_store, paths.runtime_dir, session.namespace, container_ids, data_root=paths.data_root)
+    return Deputy(
+        paths.data_store,
+        paths.runtime_dir,
+        session.namespace,
+        container_ids,
+        data_root=paths.data_root,
+        holds_notes=holds_notes,
+    )
 
 
 @contextmanager
-def instead_of_keeper(session: Session, container_id: str) -> Iterator[None]:
+def instead_of_keeper(session: Session, container_id: str, *, holds_note: bool) -> Iterator[None]:
     """``deputise`` for one container. Where an error leaves this, the keeper goes on."""
-    deputy = deputise(session, [container_id])
+    deputy = deputise(session, [container_id], holds_notes=holds_note)
     try:
         yield
         deputy.done([container_id])

@@ -25,25 +25,30 @@ _DELETED = " (deleted)"
 def await_creation(session: Session, container_id: str) -> None:
     """Return when the daemon has done with the task of a killed command: there is one now, or no shim any more.
 
-    A shim whose bundle is gone is nobody's: it is ended here.
+    A shim whose bundle is gone is nobody's: it is ended here. containerd 2.1 takes the bundle away after five seconds, and
+    then cannot delete runc's container any more. So nothing may keep it waiting that long: neither the killed command's end
+    of a FIFO, nor the end of the output of a process that was made and not begun.
 
     Raises:
         UnavailableError: the daemon is still at it; the next command tries again.
     """
     import time
 
+    from pyctl.ops.streams import stand_in
     from pyctl.ops.tasks import find_task
 
     give_up = time.monotonic() + _PATIENCE_S
-    while shims := list(_shims(session.namespace, container_id)):
-        for pid in shims:
-            if _working_directory(pid).endswith(_DELETED):
-                _end(pid)
-        if find_task(session.client, container_id) is not None:
-            return
-        if time.monotonic() > give_up:
-            raise UnavailableError(f"containerd has not done with the task of container {container_id}")
-        time.sleep(_PAUSE_S)
+    with stand_in(session.paths.fifo_dir(container_id)):
+        while shims := list(_shims(session.namespace, container_id)):
+            for pid in shims:
+                _kill_children(pid, container_id)
+                if _working_directory(pid).endswith(_DELETED):
+                    _end(pid)
+            if find_task(session.client, container_id) is not None:
+                return
+            if time.monotonic() > give_up:
+                raise UnavailableError(f"containerd has not done with the task of container {container_id}")
+            time.sleep(_PAUSE_S)
 
 
 def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.0) -> None:
@@ -98,6 +103,25 @@ def _shims(namespace: str, container_id: str) -> Iterator[int]:
                 yield int(name)
 
 
+def _kill_children(shim: int, container_id: str) -> None:
+    """SIGKILL for what the shim has as children in the container's control group: its log binary is not there."""
+    from glob import glob
+
+    children = [pid for path in glob(f"/proc/{shim}/task/*/children") for pid in _read(path).split()]
+    for pid in map(int, children):
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        try:
+            if container_id.encode() in _read(f"/proc/{pid}/cgroup"):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(process)
+
+
 def _end(pid: int) -> None:
     """Kill a shim and take the sockets along that it listened on; the log binary ends with its pipes."""
     sockets = _sockets(pid)
@@ -110,6 +134,15 @@ def _end(pid: int) -> None:
             os.unlink(path)
         except FileNotFoundError:
             pass
+
+
+def _read(path: str) -> bytes:
+    """A file of ``/proc``; empty once its process is gone."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _working_directory(pid: int) -> str:

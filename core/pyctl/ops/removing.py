@@ -92,7 +92,7 @@ def _kill_together(session: Session, containers: Sequence[Container], held: dict
 
     refused = [error for _, error in in_batch(hold, containers) if error is not None]
     try:
-        deputy = None if refused else deputise(session, list(held))
+        deputy = None if refused else deputise(session, list(held), holds_notes=True)
     except PyctlError:
         deputy = None
     if deputy is None:  # what is not another command's doing is met again, and reported
@@ -134,7 +134,7 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
         has_ended = status is not None and status.status == "stopped"
         _remove_ended(session, container, choice, finish_run(session, container_id, known=status if has_ended else None))
     elif choice.force:
-        with instead_of_keeper(session, container_id):
+        with instead_of_keeper(session, container_id, holds_note=True):
             _remove_ended(session, container, choice, _end_run(session, container_id, status))
     else:
         advice = "unpause and then stop" if status.status != "running" else "stop"

@@ -9,13 +9,14 @@ import os
 import select
 import stat  # as os itself does
 from _thread import allocate_lock
+from contextlib import contextmanager
 
 from pyctl_hookspecs.errors import PyctlError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pyctl.ops.signals import SignalPipe
     from pyctl.ops.terminal import DetachWatch
@@ -66,6 +67,19 @@ def remove_fifos(directory: str) -> None:
             pass  # nobody reads it
         os.unlink(path)
     os.rmdir(directory)
+
+
+@contextmanager
+def stand_in(directory: str) -> Iterator[None]:
+    """Be at the other end of a container's FIFOs for somebody who was killed: the shim opens them, and waits for a reader."""
+    held: list[int] = []
+    try:
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            held.append(os.open(f"{directory}/{name}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        yield
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 class Ends(Record):

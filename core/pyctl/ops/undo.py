@@ -108,7 +108,8 @@ def _watch(session: Session, container_id: str) -> None:
     from pyctl.keeper import client as keeper
 
     paths = session.paths
-    payload = {"namespace": session.namespace, "container": container_id}
+    # Nobody undoes a plan without the container's note.
+    payload = {"namespace": session.namespace, "container": container_id, "holds_note": True}
     keeper.request_if_running(paths.data_store, paths.runtime_dir, "unwatch", payload, data_root=paths.data_root)
 
 

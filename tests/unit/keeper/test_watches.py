@@ -209,8 +209,19 @@ def test_unwatching_waits_for_the_process_that_is_at_it(keeper: Keeper, init: In
     go.join()
 
 
+def test_who_holds_the_note_is_not_waited_for_in_turn(keeper: Keeper, init: Init, program: Program) -> None:
+    program.answer("exited", f"read go < {keeper.base}/calls; : > {keeper.base}/done")
+    watch(keeper, init, program)
+    init.end()
+    program.next_call()
+    keeper("unwatch", holds_note=True)
+    assert keeper.status()["children"] == 0
+    assert not Path(keeper.base, "done").exists()
+
+
 def deputy(keeper: Keeper, *containers: str) -> client.Deputy:
-    return client.Deputy(keeper.data_store, keeper.runtime_dir, "ns", containers or ["c1"], data_root=keeper.data_root)
+    place = keeper.data_store, keeper.runtime_dir, "ns"
+    return client.Deputy(*place, containers or ["c1"], data_root=keeper.data_root, holds_notes=False)
 
 
 def test_a_watch_rests_while_somebody_else_sees_to_the_exit(keeper: Keeper, init: Init, program: Program) -> None:

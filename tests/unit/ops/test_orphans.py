@@ -47,7 +47,8 @@ def session(*, has_task: bool, namespace: str = "ns") -> Any:
             raise NotFoundError("task", container_id)
         return SimpleNamespace(status="created")
 
-    return SimpleNamespace(namespace=namespace, client=SimpleNamespace(tasks=SimpleNamespace(get=get)))
+    client, paths = SimpleNamespace(tasks=SimpleNamespace(get=get)), SimpleNamespace(fifo_dir=lambda _: "/nowhere")
+    return SimpleNamespace(namespace=namespace, client=client, paths=paths)
 
 
 def test_a_shim_without_a_bundle_is_ended_with_its_socket(tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes]) -> None:
