@@ -99,6 +99,27 @@ def test_a_kill_while_the_task_is_made_leaves_nothing(pyctl: Pyctl, engine: Engi
         assert leaks.new(before, engine) == []
 
 
+def test_an_exec_killed_while_it_is_started_keeps_nobody_waiting(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
+    """Without a reader of its output the shim waits for half a minute, and the container's end with it."""
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    container_id = pyctl("run", "-d", "--name", name[-20:], busybox, "sleep", "60").out
+    processes = f"/sys/fs/cgroup/pids/{engine.namespace}/{container_id}/cgroup.procs"
+    for _ in range(3):
+        there = _lines(processes)
+        with pyctl.popen("exec", "-i", name[-20:], "cat", env=pyctl.env(), stdin=subprocess.PIPE) as command:
+            while _lines(processes) == there and command.poll() is None:
+                pass
+            command.kill()
+    pyctl("rm", "-f", name[-20:], timeout_s=20)
+    assert leaks.new(before, engine) == []
+
+
+def _lines(path: str) -> list[str]:
+    with open(path) as file:
+        return file.readlines()
+
+
 CHANGE = ("endpoint-eth1", "attachment-eth1", "peers-eth1")
 
 

@@ -172,8 +172,10 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
     foreground = Foreground(session, container_id, streams, attachment, exec_id=exec_id)
     holder: ExecHolder | None = None
     code: int | None = None
+    is_started = False
     try:
         foreground.open()
+        holder = ExecHolder(streams)
         _add(session, container_id, exec_id, process, streams)
         try:
             foreground.before_start()
@@ -182,11 +184,12 @@ def _attached(session: Session, container_id: str, exec_id: str, process: dict[s
         except PyctlError:
             _forget(session, container_id, exec_id)
             raise
-        holder = ExecHolder(streams)
+        holder.started()
+        is_started = True
         code = foreground.stay(lambda: _forget(session, container_id, exec_id))
         foreground.join()
     finally:
-        if holder is not None and code is None:
+        if holder is not None and is_started and code is None:
             holder.leave()
             foreground.close()
         else:
