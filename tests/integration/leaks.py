@@ -39,6 +39,7 @@ def census(engine: Engine) -> Census:
         "process": frozenset(_processes()),
         "cgroup": frozenset(_cgroups(engine.namespace)),
         "runtime's container": _names(f"/run/containerd/runc/{engine.namespace}"),
+        "shim socket": _names("/run/containerd/s"),
         "container": _lines(engine.ctr("containers", "ls", "-q")),
         "task": _lines(engine.ctr("tasks", "ls", "-q")),
         "snapshot": frozenset(line for line in _lines(engine.ctr("snapshots", "ls")) if line.split()[-1] in ("Active", "View")),

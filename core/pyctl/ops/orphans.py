@@ -49,6 +49,7 @@ def await_creation(session: Session, container_id: str) -> None:
             if time.monotonic() > give_up:
                 raise UnavailableError(f"containerd has not done with the task of container {container_id}")
             time.sleep(_PAUSE_S)
+    _remove_socket(session, container_id)
 
 
 def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.0) -> None:
@@ -75,6 +76,21 @@ def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.
             if time.monotonic() > give_up:
                 raise UnavailableError(f"containerd has not cleared away {bundle}")
             time.sleep(_PAUSE_S)
+
+
+def _remove_socket(session: Session, container_id: str) -> None:
+    """Remove the socket of a shim that never came to be: its program was ended between the two, and nobody knows of it.
+
+    The name is a rule of containerd's shims (``SocketAddress`` in its ``pkg/shim``).
+    """
+    from hashlib import sha256
+
+    daemon = session.address.removeprefix("unix://")
+    name = sha256(f"{daemon}/{session.namespace}/{container_id}".encode()).hexdigest()
+    try:
+        os.unlink(f"/run/containerd/s/{name}")
+    except FileNotFoundError:
+        pass
 
 
 def _ends_within(pid: int, seconds: float) -> bool:

@@ -48,7 +48,7 @@ def session(*, has_task: bool, namespace: str = "ns") -> Any:
         return SimpleNamespace(status="created")
 
     client, paths = SimpleNamespace(tasks=SimpleNamespace(get=get)), SimpleNamespace(fifo_dir=lambda _: "/nowhere")
-    return SimpleNamespace(namespace=namespace, client=client, paths=paths)
+    return SimpleNamespace(namespace=namespace, client=client, paths=paths, address="/x/containerd.sock")
 
 
 def test_a_shim_without_a_bundle_is_ended_with_its_socket(tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes]) -> None:
