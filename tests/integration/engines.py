@@ -35,7 +35,7 @@ address = "{address}"
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Engine:
     """One running containerd and everything pyctl needs to be told to use nothing else."""
 
@@ -71,11 +71,11 @@ class Engine:
             raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
-    def restart(self) -> Engine:
+    def restart(self) -> None:
         """Kill containerd, leave shims and containers running, and start it again on the same directories."""
         self.process.kill()
         self.process.wait()
-        return start(self.version, self.base, self.namespace)
+        self.process = start(self.version, self.base, self.namespace).process
 
 
 def start(version: str, base: str, namespace: str) -> Engine:

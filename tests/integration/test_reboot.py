@@ -117,7 +117,7 @@ def test_a_boot_brings_back_what_its_policies_say(machine: Machine) -> None:
 def test_containerds_end_costs_no_container_its_network(machine: Machine) -> None:
     machine.run("up", "always", "-p", "127.0.0.1:0:80")
     address = _address_of(machine, "up")
-    machine.engine = machine.engine.restart()
+    machine.engine.restart()
     assert is_served(address)
     assert machine.pyctl("network", "repair").out == ""
     machine.pyctl("restart", "-t", "0", "up")

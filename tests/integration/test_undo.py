@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -238,11 +239,19 @@ def test_a_removal_killed_anywhere_is_ended_by_the_next(
         assert leaks.new(before, engine) == [], step
 
 
-def test_the_name_of_a_container_that_another_tool_removed_is_free(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
+@pytest.mark.parametrize("with_its_directory", [False, True])
+def test_the_name_of_a_container_that_another_tool_removed_is_free(
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str, with_its_directory: bool
+) -> None:
     _warm(pyctl, busybox)
     before = leaks.census(engine)
     container_id = pyctl("create", "--name", name, busybox, "true").out
     engine.ctr("containers", "rm", container_id)
+    if with_its_directory:  # as nerdctl does, and with it goes what says how to undo the rest
+        directories = glob(f"{engine.data_root}/*/*/{engine.namespace}/{container_id}")
+        assert len(directories) == 2  # its state, its hosts file
+        for directory in directories:
+            shutil.rmtree(directory)
     assert pyctl("run", "--rm", "--name", name, busybox, "echo", "again").out == "again"
     assert leaks.new(before, engine) == []
 

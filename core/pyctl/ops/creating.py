@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyctl.lifecycle.steps import Step
-from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError
+from pyctl_hookspecs.errors import ConflictError, InvalidArgumentError, NotFoundError
 from pyctl_hookspecs.records import Record
 
 TYPE_CHECKING = False
@@ -128,9 +128,23 @@ def _take_name(session: Session, name: str, container_id: str) -> None:
         from pyctl.ops.reconciling import undo_container
 
         owner = session.names.owner(name)
-        if not owner or not undo_container(session, owner):
+        if not owner or not (undo_container(session, owner) or _is_known_nowhere(session, owner)):
             raise
+        session.names.release(name, owner)
         session.names.acquire(name, container_id)
+
+
+def _is_known_nowhere(session: Session, container_id: str) -> bool:
+    """Has it neither a state directory, which is made before a name is taken (by nerdctl too), nor a place in containerd?"""
+    from pyctl.ops.ending import state_of
+
+    if state_of(session, container_id).exists():
+        return False
+    try:
+        session.client.containers.get(container_id)
+    except NotFoundError:
+        return True
+    return False
 
 
 def _snapshot_step(session: Session, draft: Draft, host: CoreHost) -> Step:
