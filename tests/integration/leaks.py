@@ -36,7 +36,7 @@ def census(engine: Engine) -> Census:
         "network configuration": _tree(engine.netconf_path) - {"nerdctl-bridge.conflist"},
         "fifo": _tree("/run/containerd/fifo"),
         "mount": frozenset(_mounts()) - {"/run/pyctl/netns"},  # made with the first pin, as ip-netns makes /run/netns
-        "process": frozenset(_processes()),
+        "process": frozenset(_processes(engine)),
         "cgroup": frozenset(_cgroups(engine.namespace)),
         "runtime's container": _names(f"/run/containerd/runc/{engine.namespace}"),
         "shim socket": _names("/run/containerd/s"),
@@ -118,11 +118,11 @@ def _mounts() -> Iterator[str]:
             yield line.split()[4]
 
 
-def _processes() -> Iterator[str]:
-    """Everything that shares our private mount namespace: shims, loggers, helpers, keepers."""
+def _processes(engine: Engine) -> Iterator[str]:
+    """Everything but containerd that shares our private mount namespace: shims, loggers, helpers."""
     ours = os.stat("/proc/self/ns/mnt").st_ino
     for entry in os.listdir("/proc"):
-        if not entry.isdigit():
+        if not entry.isdigit() or int(entry) == engine.process.pid:
             continue
         try:
             if os.stat(f"/proc/{entry}/ns/mnt").st_ino != ours:

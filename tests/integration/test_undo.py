@@ -7,10 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from glob import glob
+from pathlib import Path
 
 import pytest
+from tests.gates import open_gate
 from tests.integration import leaks
 from tests.integration.conftest import Pyctl
 from tests.integration.engines import Engine
@@ -98,6 +101,31 @@ def test_a_kill_while_the_task_is_made_leaves_nothing(pyctl: Pyctl, engine: Engi
             command.kill()
         pyctl("system", "reconcile")
         assert leaks.new(before, engine) == []
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_containerd_was_making_when_it_died_is_cleared_away(
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str, tmp_path: Path, is_killed: bool
+) -> None:
+    """Its runtime is ended with a control group made and nothing noted; containerd 1.6 would keep the shim for good."""
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    gate, runtime, groups = tmp_path / "gate", tmp_path / "runtime", f"/sys/fs/cgroup/pids/{engine.namespace}"
+    os.mkfifo(gate)
+    create = f'for id; do :; done; mkdir "{groups}/$id"; read -r _ < "{gate}"'
+    runtime.write_text(f'#!/bin/sh\ncase " $* " in *" create "*) {create};; esac\nexec runc "$@"\n')
+    runtime.chmod(0o755)
+    flags = ("-d", "--network", "none", "--name", name, "--runtime", str(runtime))
+    with pyctl.popen("run", *flags, busybox, "sleep", "60", env=pyctl.env(), stderr=subprocess.DEVNULL) as process:
+        at_gate = open_gate(gate)
+        if is_killed:
+            process.kill()
+        engine.restart()
+        os.close(at_gate)
+        assert process.wait(30) == (-9 if is_killed else 125)
+    begun = time.monotonic()
+    pyctl("system", "reconcile")
+    assert time.monotonic() - begun < 5 and leaks.new(before, engine) == []
 
 
 def test_an_exec_killed_while_it_is_started_keeps_nobody_waiting(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:

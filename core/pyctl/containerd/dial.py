@@ -24,6 +24,22 @@ def socket_path(address: str) -> str:
     return path
 
 
+def server_pid(address: str) -> int:
+    """The process that listens at an address; 0 if it is none of this process namespace, or nobody listens."""
+    import _socket
+    import struct
+
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    try:
+        probe.connect(socket_path(address))
+        pid: int = struct.unpack("3i", probe.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0]
+        return pid
+    except OSError:
+        return 0
+    finally:
+        probe.close()
+
+
 def check(address: str) -> str:
     """Connect once and hang up; return the socket's path.
 

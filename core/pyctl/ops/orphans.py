@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import signal
 
-from pyctl_hookspecs.errors import UnavailableError
+from pyctl_hookspecs.errors import NotFoundError, UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pyctl.ops.session import Session
 
@@ -23,11 +23,13 @@ _DELETED = " (deleted)"
 
 
 def await_creation(session: Session, container_id: str) -> None:
-    """Return when the daemon has done with the task of a killed command: there is one now, or no shim any more.
+    """Return when the daemon has done with the task of a killed command: there is one now, or nothing of it any more.
 
     A shim whose bundle is gone is nobody's: it is ended here. containerd 2.1 takes the bundle away after five seconds, and
     then cannot delete runc's container any more. So nothing may keep it waiting that long: neither the killed command's end
     of a FIFO, nor the end of the output of a process that was made and not begun.
+    Nobody's, too, is a shim without a task that is older than the daemon. containerd 1.6 keeps it for good; a later one ends
+    it, and deletes what its runtime has made so far while that goes on making.
 
     Raises:
         UnavailableError: the daemon is still at it; the next command tries again.
@@ -38,17 +40,24 @@ def await_creation(session: Session, container_id: str) -> None:
     from pyctl.ops.tasks import find_task
 
     give_up = time.monotonic() + _PATIENCE_S
+    bundles: set[str] = set()
     with stand_in(session.paths.fifo_dir(container_id)):
-        while shims := list(_shims(session.namespace, container_id)):
+        while workers := dict(_workers(session.namespace, container_id)):
+            shims = [pid for pid, is_shim in workers.items() if is_shim]
             for pid in shims:
-                _kill_children(pid, container_id)
+                _kill_members(_children(pid), container_id)
                 if _working_directory(pid).endswith(_DELETED):
                     _end(pid)
             if find_task(session.client, container_id) is not None:
                 return
+            if len(shims) == len(workers):  # its runtime does not run
+                bundles |= {_end_old(pid, session.address) for pid in shims}
             if time.monotonic() > give_up:
                 raise UnavailableError(f"containerd has not done with the task of container {container_id}")
             time.sleep(_PAUSE_S)
+    for bundle in bundles - {""}:
+        _await_clearance(bundle)
+    _remove_group(session, container_id)
     _remove_socket(session, container_id)
 
 
@@ -61,8 +70,6 @@ def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.
     Raises:
         UnavailableError: the daemon has not; the next command tries again.
     """
-    import time
-
     from pyctl.ops.tasks import began_at
 
     for pid in _shims(namespace, container_id):
@@ -71,11 +78,44 @@ def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.
         bundle = _working_directory(pid)
         if not _ends_within(pid, _DELETION_S):
             _end(pid)
-        give_up = time.monotonic() + _PATIENCE_S
-        while bundle and os.path.exists(bundle):
-            if time.monotonic() > give_up:
-                raise UnavailableError(f"containerd has not cleared away {bundle}")
-            time.sleep(_PAUSE_S)
+        if bundle:
+            _await_clearance(bundle)
+
+
+def _end_old(shim: int, address: str) -> str:
+    """End a shim that an earlier daemon has started; returns its bundle, which the present one clears away."""
+    from pyctl.containerd.dial import server_pid
+    from pyctl.keeper.watches import birth
+
+    daemon = server_pid(address)
+    if not birth(shim) < birth(daemon):
+        return ""
+    bundle = _working_directory(shim)
+    _end(shim)
+    return bundle
+
+
+def _await_clearance(bundle: str) -> None:
+    import time
+
+    give_up = time.monotonic() + _PATIENCE_S
+    while os.path.exists(bundle):
+        if time.monotonic() > give_up:
+            raise UnavailableError(f"containerd has not cleared away {bundle}")
+        time.sleep(_PAUSE_S)
+
+
+def _remove_group(session: Session, container_id: str) -> None:
+    """Remove the control group of a container that never came to be, and end what was left in it."""
+    from pyctl.ops.ending import group_of
+    from pyctl.spec.cgroups import cgroups_path, group_members, remove_group
+
+    try:
+        path = group_of(session.client.containers.get(container_id))
+    except NotFoundError:
+        path = cgroups_path(container_id, session.namespace, "", session.settings.cgroup_manager)
+    _kill_members(group_members(path), container_id)
+    remove_group(path)
 
 
 def _remove_socket(session: Session, container_id: str) -> None:
@@ -85,8 +125,9 @@ def _remove_socket(session: Session, container_id: str) -> None:
     """
     from hashlib import sha256
 
-    daemon = session.address.removeprefix("unix://")
-    name = sha256(f"{daemon}/{session.namespace}/{container_id}".encode()).hexdigest()
+    from pyctl.containerd.dial import socket_path
+
+    name = sha256(f"{socket_path(session.address)}/{session.namespace}/{container_id}".encode()).hexdigest()
     try:
         os.unlink(f"/run/containerd/s/{name}")
     except FileNotFoundError:
@@ -107,24 +148,31 @@ def _ends_within(pid: int, seconds: float) -> bool:
 
 
 def _shims(namespace: str, container_id: str) -> Iterator[int]:
-    wanted = f"\0-namespace\0{namespace}\0-id\0{container_id}\0".encode()
+    return (pid for pid, is_shim in _workers(namespace, container_id) if is_shim)
+
+
+def _workers(namespace: str, container_id: str) -> Iterator[tuple[int, bool]]:
+    """The processes of shims (True) and OCI runtimes (False) that work on a container."""
+    shim = f"\0-namespace\0{namespace}\0-id\0{container_id}\0".encode()
+    runtime, its_root = f"\0{container_id}\0".encode(), b"\0--root\0"
     for name in os.listdir("/proc"):
         if name.isdecimal():
-            try:
-                with open(f"/proc/{name}/cmdline", "rb") as file:
-                    words = file.read()
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            if wanted in words and b"shim" in words.partition(b"\0")[0]:
-                yield int(name)
+            words = _read(f"/proc/{name}/cmdline")
+            if shim in words and b"shim" in words.partition(b"\0")[0]:
+                yield int(name), True
+            elif runtime in words and its_root in words:
+                yield int(name), False
 
 
-def _kill_children(shim: int, container_id: str) -> None:
-    """SIGKILL for what the shim has as children in the container's control group: its log binary is not there."""
+def _children(pid: int) -> list[int]:
     from glob import glob
 
-    children = [pid for path in glob(f"/proc/{shim}/task/*/children") for pid in _read(path).split()]
-    for pid in map(int, children):
+    return [int(child) for path in glob(f"/proc/{pid}/task/*/children") for child in _read(path).split()]
+
+
+def _kill_members(pids: Iterable[int], container_id: str) -> None:
+    """SIGKILL for those that are in the container's control group: a shim's log binary is not."""
+    for pid in pids:
         try:
             process = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -153,11 +201,11 @@ def _end(pid: int) -> None:
 
 
 def _read(path: str) -> bytes:
-    """A file of ``/proc``; empty once its process is gone."""
+    """A file of ``/proc``; empty once its process is gone, or where it may not be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return b""
 
 

@@ -91,6 +91,42 @@ def oom_kills(path: str, root: str = "/sys/fs/cgroup") -> int | None:
     return None
 
 
+def group_members(path: str, root: str = "/sys/fs/cgroup") -> set[int]:
+    """The processes in a container's group, whichever hierarchy they are in. ``path`` is its ``linux.cgroupsPath``."""
+    return {int(pid) for folder in _folders(path, root) for pid in (read_whole(f"{folder}/cgroup.procs") or b"").split()}
+
+
+def remove_group(path: str, root: str = "/sys/fs/cgroup", patience_s: float = 1.0) -> None:
+    """Remove a container's group from every hierarchy; the kernel waits with that until the last process has ended.
+
+    Raises:
+        OSError: it has not.
+    """
+    import time
+
+    give_up = time.monotonic() + patience_s
+    for folder in _folders(path, root):
+        while True:
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                if time.monotonic() < give_up:
+                    time.sleep(0.01)
+                    continue
+                raise
+            break
+
+
+def _folders(path: str, root: str) -> list[str]:
+    """Where a group is: once in version 2, in each hierarchy of version 1."""
+    from glob import escape, glob
+
+    below = _below(path)
+    return glob(f"{escape(root)}/{escape(below)}") + glob(f"{escape(root)}/*/{escape(below)}") if below else []
+
+
 def is_frozen(groups: str, root: str = "/sys/fs/cgroup") -> bool:
     """Is a process frozen (paused), or about to be? ``groups`` is its ``/proc/PID/cgroup``."""
     for line in groups.splitlines():

@@ -81,3 +81,8 @@ def test_a_socket_we_may_not_open_says_permission_denied(listener: socket.socket
 def test_anything_but_a_unix_socket_is_an_invalid_address(address: str) -> None:
     with pytest.raises(InvalidArgumentError, match="invalid containerd address"):
         dial.check(address)
+
+
+def test_whoever_listens_is_known(listener: socket.socket, tmp_path: Path) -> None:
+    assert dial.server_pid(f"unix://{listener.getsockname()}") == os.getpid()
+    assert dial.server_pid(str(tmp_path / "nobody.sock")) == 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,21 +36,31 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.fixture
 def shim(tmp_path: Path, bundle: Path) -> Iterator[subprocess.Popen[bytes]]:
     argv = ["/x/containerd-shim-test", "-c", _LISTEN, "-namespace", "ns", "-id", ID, "-address", str(tmp_path / "s")]
+    with listener(argv, bundle) as process:
+        yield process
+
+
+@contextmanager
+def listener(argv: list[str], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(argv, executable=sys.executable, cwd=bundle, stdin=pipe, stdout=pipe) as process:
+    with subprocess.Popen(argv, executable=sys.executable, cwd=directory, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None and process.stdout.read(1) == b"x"
         yield process
         process.kill()
 
 
-def session(*, has_task: bool, namespace: str = "ns") -> Any:
+def session(*, has_task: bool, namespace: str = "ns", address: str = "/x/containerd.sock") -> Any:
     def get(container_id: str) -> object:
         if not has_task:
             raise NotFoundError("task", container_id)
         return SimpleNamespace(status="created")
 
-    client, paths = SimpleNamespace(tasks=SimpleNamespace(get=get)), SimpleNamespace(fifo_dir=lambda _: "/nowhere")
-    return SimpleNamespace(namespace=namespace, client=client, paths=paths, address="/x/containerd.sock")
+    def get_container(container_id: str) -> object:
+        raise NotFoundError("container", container_id)
+
+    client = SimpleNamespace(tasks=SimpleNamespace(get=get), containers=SimpleNamespace(get=get_container))
+    paths, settings = SimpleNamespace(fifo_dir=lambda _: "/nowhere"), SimpleNamespace(cgroup_manager="cgroupfs")
+    return SimpleNamespace(namespace=namespace, client=client, paths=paths, settings=settings, address=address)
 
 
 def test_a_shim_without_a_bundle_is_ended_with_its_socket(tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes]) -> None:
@@ -70,6 +82,24 @@ def test_a_daemon_that_is_still_at_it_is_waited_for_not_for_ever(
     with pytest.raises(UnavailableError, match="has not done with the task"):
         orphans.await_creation(session(has_task=False), ID)
     assert shim.poll() is None
+
+
+def test_a_shim_of_the_daemon_before_is_ended_when_no_runtime_works_for_it(
+    tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
+    address = f"{tmp_path}/containerd.sock"
+    runtime = ["/x/runc", "-c", _LISTEN, "--root", "/x", "create", ID, f"{tmp_path}/r"]
+    time.sleep(0.02)  # the kernel counts births in hundredths of a second
+    with listener(["/x/containerd", "-c", _LISTEN, address], tmp_path):
+        with listener(runtime, tmp_path), pytest.raises(UnavailableError, match="has not done with the task"):
+            orphans.await_creation(session(has_task=False, address=address), ID)
+        assert shim.poll() is None
+        with pytest.raises(UnavailableError, match="has not done with the task"):
+            orphans.await_creation(session(has_task=False, address=address), ID)
+        assert shim.wait(10) == -9
+        bundle.rmdir()  # as the daemon would
+        orphans.await_creation(session(has_task=False, address=address), ID)
 
 
 def test_others_are_none_of_our_business(bundle: Path, shim: subprocess.Popen[bytes]) -> None:

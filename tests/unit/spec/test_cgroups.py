@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctl.spec.cgroups import cgroups_path, is_frozen, oom_kills
+from pyctl.spec.cgroups import cgroups_path, group_members, is_frozen, oom_kills, remove_group
 
 PLACES = [
     (cgroups_path("c1", "ns", "", "cgroupfs"), "ns/c1"),
@@ -32,6 +32,23 @@ def test_kills_for_want_of_memory_are_counted_in_the_containers_own_group(
 def test_a_group_that_is_gone_says_nothing(tmp_path: Path) -> None:
     assert oom_kills("/ns/c1", str(tmp_path)) is None
     assert oom_kills(cgroups_path("c1", "ns", "", "none"), str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(("path", "place"), PLACES)
+@pytest.mark.parametrize("hierarchies", [("pids", "memory"), ("",)])
+def test_a_group_is_removed_from_every_hierarchy(tmp_path: Path, path: str, place: str, hierarchies: tuple[str, ...]) -> None:
+    groups = [tmp_path / hierarchy / place for hierarchy in hierarchies]
+    for number, group in enumerate(groups):
+        group.mkdir(parents=True)
+        (group / "cgroup.procs").write_text(f"7\n{number}\n")
+    assert group_members(path, str(tmp_path)) == {7, *range(len(groups))}
+    for group in groups:
+        with pytest.raises(OSError, match="not empty"):
+            remove_group(path, str(tmp_path), patience_s=0)
+        (group / "cgroup.procs").unlink()  # in the kernel's file system it is no obstacle
+    remove_group(path, str(tmp_path))
+    remove_group(path, str(tmp_path))
+    assert not any(group.exists() for group in groups) and groups[0].parent.exists()
 
 
 def test_a_kernel_without_the_count_counts_nothing(tmp_path: Path) -> None:
