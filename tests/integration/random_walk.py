@@ -227,7 +227,7 @@ def _contradictions(pyctl: Pyctl) -> list[str]:
     hosts: dict[str, list[list[str]]] = {}
     for one in told:
         name, networks = one["Name"].strip("/"), one["NetworkSettings"]["Networks"]
-        if one["HostConfig"]["NetworkMode"].partition(":")[0] in ("host", "container"):
+        if one["State"]["Restarting"] or one["HostConfig"]["NetworkMode"].partition(":")[0] in ("host", "container"):
             continue
         if not one["State"]["Pid"]:
             found.append(f"{name} ended or is being started")

@@ -284,6 +284,26 @@ def test_the_name_of_a_container_that_another_tool_removed_is_free(
     assert leaks.new(before, engine) == []
 
 
+@pytest.mark.parametrize("how", [("rm", "-f"), ("stop", "-t", "0")])
+def test_what_could_not_be_released_is_not_forgotten(
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    """The container stays while something of its run does, or nobody could ever delete its task."""
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    runtime, broken = tmp_path / "runtime", tmp_path / "broken"
+    runtime.write_text(f'#!/bin/sh\ncase " $* " in *" delete "*) [ ! -e "{broken}" ] || exit 1;; esac\nexec runc "$@"\n')
+    runtime.chmod(0o755)
+    pyctl("run", "-d", "--name", name, "-p", "0:80", "--runtime", str(runtime), busybox, "sleep", "60")
+    broken.touch()
+    done = pyctl(*how, name, ok=False)
+    assert done.code == 1 and "failed to delete task" in done.stderr
+    assert pyctl("ps", "-a", "--format", "{{.Names}} {{.State}}").out == f"{name} exited"
+    broken.unlink()
+    pyctl("rm", "-f", name)
+    assert leaks.new(before, engine) == []
+
+
 def test_many_are_removed_together_whatever_they_do(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
     _warm(pyctl, busybox)
     before = leaks.census(engine)

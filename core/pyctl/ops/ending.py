@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from pyctl_hookspecs.errors import ConflictError, NotFoundError
+from pyctl_hookspecs.errors import ConflictError, NotFoundError, UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,7 +169,20 @@ def _await_deletion(session: Session, state: StateDir, container_id: str) -> Non
 
     started_at = state.started_at()
     if started_at:
-        await_deletion(session.namespace, container_id, born_before=seconds(started_at))
+        await_deletion(session.client, container_id, born_before=seconds(started_at))
+
+
+def may_go(session: Session, container_id: str, errors: Sequence[BaseException]) -> bool:
+    """May what made a container be undone, when undoing its run has met these errors?
+
+    Not while it has a task, or may have one: containerd deletes none of a container that it does not know. What is left of
+    a network is no reason: ``network repair`` looks for that.
+    """
+    from pyctl.ops.tasks import find_task
+
+    if any(isinstance(error, UnavailableError) for error in errors):
+        return False
+    return not errors or find_task(session.client, container_id) is None
 
 
 def undo_creation(session: Session, container: Container, *, with_volumes: bool) -> list[BaseException]:

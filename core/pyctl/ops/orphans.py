@@ -15,10 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pyctl.containerd.client import Client
     from pyctl.ops.session import Session
 
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 _DELETION_S = 3.0  # from when a task is not listed any more to its shim's end, on a machine that is busy
+_AGED_S = 0.3  # the same for a shim that an earlier daemon has started: the present one may be ending it
 _DELETED = " (deleted)"
 
 
@@ -50,8 +52,10 @@ def await_creation(session: Session, container_id: str) -> None:
                     _end(pid)
             if find_task(session.client, container_id) is not None:
                 return
-            if len(shims) == len(workers):  # its runtime does not run
-                bundles |= {_end_old(pid, session.address) for pid in shims}
+            for pid in shims if len(shims) == len(workers) else ():  # its runtime does not run
+                if _is_old(pid, session.address):
+                    bundles.add(_working_directory(pid))
+                    _end(pid)
             if time.monotonic() > give_up:
                 raise UnavailableError(f"containerd has not done with the task of container {container_id}")
             time.sleep(_PAUSE_S)
@@ -61,38 +65,33 @@ def await_creation(session: Session, container_id: str) -> None:
     _remove_socket(session, container_id)
 
 
-def await_deletion(namespace: str, container_id: str, *, born_before: float = 0.0) -> None:
+def await_deletion(client: Client, container_id: str, *, born_before: float = 0.0) -> None:
     """Return when a task that is not listed has no shim any more either; ``born_before`` (seconds since the epoch) any time.
 
-    One that is being deleted goes by itself. One that does not is nobody's: it is ended here, and the daemon, which hears
-    of that, clears away its bundle.
+    One that is being deleted goes by itself, if the daemon that began that is still there. One that does not is nobody's: it
+    is ended here, and the daemon, which hears of that, clears away its bundle.
 
     Raises:
         UnavailableError: the daemon has not; the next command tries again.
     """
     from pyctl.ops.tasks import began_at
 
-    for pid in _shims(namespace, container_id):
+    for pid in _shims(client.namespace, container_id):
         if born_before and began_at(pid) > born_before:
             continue
         bundle = _working_directory(pid)
-        if not _ends_within(pid, _DELETION_S):
+        if not _ends_within(pid, _AGED_S if _is_old(pid, client.address) else _DELETION_S):
             _end(pid)
         if bundle:
             _await_clearance(bundle)
 
 
-def _end_old(shim: int, address: str) -> str:
-    """End a shim that an earlier daemon has started; returns its bundle, which the present one clears away."""
+def _is_old(shim: int, address: str) -> bool:
+    """Has an earlier daemon started it?"""
     from pyctl.containerd.dial import server_pid
     from pyctl.keeper.watches import birth
 
-    daemon = server_pid(address)
-    if not birth(shim) < birth(daemon):
-        return ""
-    bundle = _working_directory(shim)
-    _end(shim)
-    return bundle
+    return birth(shim) < birth(server_pid(address))
 
 
 def _await_clearance(bundle: str) -> None:

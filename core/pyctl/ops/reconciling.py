@@ -233,7 +233,7 @@ def _finish_removal(session: Session, container_id: str) -> list[str]:
     Anonymous volumes stay: nobody can tell any more whether they were to go.
     """
     from pyctl.lifecycle.journal import is_owned
-    from pyctl.ops.ending import undo_create_plan, undo_run
+    from pyctl.ops.ending import may_go, undo_create_plan, undo_run
 
     state = state_of(session, container_id)
     if not os.path.exists(state.create_journal) or is_owned(state.create_journal) or is_owned(state.start_journal):
@@ -241,7 +241,9 @@ def _finish_removal(session: Session, container_id: str) -> list[str]:
     try:
         session.client.containers.get(container_id)
     except NotFoundError:
-        errors = undo_run(session, state) + undo_create_plan(session, state, with_volumes=False)
+        errors = undo_run(session, state)
+        if may_go(session, container_id, errors):
+            errors += undo_create_plan(session, state, with_volumes=False)
         if errors:
             raise BaseExceptionGroup(f"could not remove what is left of container {container_id}", errors) from None
         return [f"removed what was left of container {container_id}"]

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack, closing
 
 from pyctl.lifecycle.batch import in_batch
-from pyctl.ops.ending import deputise, finish_run, instead_of_keeper, record_exit, state_of, undo_creation, undo_run
+from pyctl.ops.ending import deputise, finish_run, instead_of_keeper, may_go, record_exit, state_of, undo_creation, undo_run
 from pyctl_hookspecs.errors import ConflictError, PyctlError
 from pyctl_hookspecs.records import Record
 
@@ -120,7 +120,8 @@ def remove_container(session: Session, container: Container, choice: RemovalChoi
 
     Raises:
         ConflictError: it runs, and ``force`` was not given; Docker's words.
-        BaseExceptionGroup: what could not be removed; the rest is gone, and the next ``rm`` tries again.
+        BaseExceptionGroup: what could not be removed. The rest is gone, unless it still has a task; the next ``rm`` tries
+            again, and ``network repair`` what is left of a container that is gone.
     """
     from pyctl.ops.lookup import container_name
     from pyctl.ops.tasks import find_task
@@ -149,7 +150,8 @@ def _remove_ended(session: Session, container: Container, choice: RemovalChoice,
     from pyctl.ops.lookup import container_name
 
     container_id = container.container_id
-    errors += undo_creation(session, container, with_volumes=choice.volumes)
+    if may_go(session, container_id, errors):
+        errors += undo_creation(session, container, with_volumes=choice.volumes)
     if errors:
         record_exit(session, state_of(session, container_id), container_id)  # it is still there to be looked at
         raise BaseExceptionGroup(f"could not remove container {container_name(container) or container_id}", errors)

@@ -59,7 +59,7 @@ def delete_task(client: Client, container_id: str, *, has_ended: bool = False) -
 
     status = None if has_ended else find_task(client, container_id)
     if status is None and not has_ended:
-        await_deletion(client.namespace, container_id)
+        await_deletion(client, container_id)
         return None
     if status is not None and status.status in ("created", "running", "paused", "pausing"):
         kill_and_wait(client, container_id, status)
@@ -72,7 +72,7 @@ def delete_task(client: Client, container_id: str, *, has_ended: bool = False) -
             client.tasks.wait(container_id).result()  # the shim has not heard of it yet
             return client.tasks.delete(container_id)
     except NotFoundError:
-        await_deletion(client.namespace, container_id)
+        await_deletion(client, container_id)
         return None
 
 

@@ -58,7 +58,8 @@ def session(*, has_task: bool, namespace: str = "ns", address: str = "/x/contain
     def get_container(container_id: str) -> object:
         raise NotFoundError("container", container_id)
 
-    client = SimpleNamespace(tasks=SimpleNamespace(get=get), containers=SimpleNamespace(get=get_container))
+    tasks, containers = SimpleNamespace(get=get), SimpleNamespace(get=get_container)
+    client = SimpleNamespace(tasks=tasks, containers=containers, namespace=namespace, address=address)
     paths, settings = SimpleNamespace(fifo_dir=lambda _: "/nowhere"), SimpleNamespace(cgroup_manager="cgroupfs")
     return SimpleNamespace(namespace=namespace, client=client, paths=paths, settings=settings, address=address)
 
@@ -113,7 +114,7 @@ def test_one_that_is_being_deleted_goes_by_itself(bundle: Path, shim: subprocess
     assert shim.stdin is not None
     shim.stdin.close()
     bundle.rmdir()
-    orphans.await_deletion("ns", ID)
+    orphans.await_deletion(session(has_task=False).client, ID)
     assert shim.wait(10) == 0
 
 
@@ -122,8 +123,8 @@ def test_one_that_nobody_deletes_any_more_is_ended(
 ) -> None:
     monkeypatch.setattr(orphans, "_DELETION_S", 0.0)
     monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
-    orphans.await_deletion("other", ID)
+    orphans.await_deletion(session(has_task=False, namespace="other").client, ID)
     assert shim.poll() is None
     with pytest.raises(UnavailableError, match="has not cleared away"):
-        orphans.await_deletion("ns", ID)  # there is no daemon here that would
+        orphans.await_deletion(session(has_task=False).client, ID)  # there is no daemon here that would
     assert shim.wait(10) == -9
