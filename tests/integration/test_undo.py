@@ -128,6 +128,27 @@ def test_what_containerd_was_making_when_it_died_is_cleared_away(
     assert time.monotonic() - begun < 5 and leaks.new(before, engine) == []
 
 
+def test_a_shim_that_containerd_does_not_know_keeps_no_container_from_starting(
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str
+) -> None:
+    """One that was on its way when containerd was killed, and was there just after containerd was back."""
+    _warm(pyctl, busybox)
+    before = leaks.census(engine)
+    container_id = pyctl("create", "--network", "none", "--name", name, busybox, "sleep", "60").out
+    assert pyctl("start", name, env={"PYTHONPATH": FAULTS, "PYCTL_FAULT": "before:task:kill"}, ok=False).code == -9
+    bundle = Path(engine.base) / "state/io.containerd.runtime.v2.task" / engine.namespace / container_id
+    (bundle / "rootfs").mkdir(parents=True)
+    (bundle / "config.json").write_text("{}")
+    os.mkfifo(bundle / "log")
+    shim = [f"{engine.binaries}/containerd-shim-runc-v2", "-namespace", engine.namespace, "-id", container_id]
+    env = {**os.environ, "TTRPC_ADDRESS": f"{engine.address}.ttrpc"}
+    with open(os.open(bundle / "log", os.O_RDWR)):
+        subprocess.run([*shim, "-address", engine.address, "start"], cwd=bundle, env=env, check=True, stdout=subprocess.DEVNULL)
+        assert pyctl("start", name).out == name
+    pyctl("rm", "-f", name)
+    assert leaks.new(before, engine) == [] and not bundle.exists()
+
+
 def test_an_exec_killed_while_it_is_started_keeps_nobody_waiting(pyctl: Pyctl, engine: Engine, busybox: str, name: str) -> None:
     """Without a reader of its output the shim waits for half a minute, and the container's end with it."""
     _warm(pyctl, busybox)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _PATIENCE_S, _PAUSE_S = 10.0, 0.02
 _DELETION_S = 3.0  # from when a task is not listed any more to its shim's end, on a machine that is busy
-_AGED_S = 0.3  # the same for a shim that an earlier daemon has started: the present one may be ending it
+_IDLE_S = 2.0  # a daemon that makes a task lets milliseconds pass between the shim and the runtime
+_AGED_S = 0.3  # as _DELETION_S, for a shim that an earlier daemon has started: the present one may be ending it
+_CLEARANCE_S = 3.0
 _DELETED = " (deleted)"
 
 
@@ -30,8 +32,8 @@ def await_creation(session: Session, container_id: str) -> None:
     A shim whose bundle is gone is nobody's: it is ended here. containerd 2.1 takes the bundle away after five seconds, and
     then cannot delete runc's container any more. So nothing may keep it waiting that long: neither the killed command's end
     of a FIFO, nor the end of the output of a process that was made and not begun.
-    Nobody's, too, is a shim without a task that is older than the daemon. containerd 1.6 keeps it for good; a later one ends
-    it, and deletes what its runtime has made so far while that goes on making.
+    Nobody's, too, is a shim that has no task and no runtime at work: for a while, or if an earlier daemon has started it.
+    containerd 1.6 keeps that for good; a later one ends it, and deletes what its runtime has made so far while that goes on.
 
     Raises:
         UnavailableError: the daemon is still at it; the next command tries again.
@@ -41,8 +43,7 @@ def await_creation(session: Session, container_id: str) -> None:
     from pyctl.ops.streams import stand_in
     from pyctl.ops.tasks import find_task
 
-    give_up = time.monotonic() + _PATIENCE_S
-    bundles: set[str] = set()
+    idle_since = begun = time.monotonic()
     with stand_in(session.paths.fifo_dir(container_id)):
         while workers := dict(_workers(session.namespace, container_id)):
             shims = [pid for pid, is_shim in workers.items() if is_shim]
@@ -52,15 +53,14 @@ def await_creation(session: Session, container_id: str) -> None:
                     _end(pid)
             if find_task(session.client, container_id) is not None:
                 return
-            for pid in shims if len(shims) == len(workers) else ():  # its runtime does not run
-                if _is_old(pid, session.address):
-                    bundles.add(_working_directory(pid))
-                    _end(pid)
-            if time.monotonic() > give_up:
+            now = time.monotonic()
+            if len(shims) < len(workers):
+                idle_since = now
+            elif shims and (now - idle_since > _IDLE_S or _is_old(shims[0], session.address)):
+                _end_with_bundle(shims[0])
+            if now - begun > _PATIENCE_S:
                 raise UnavailableError(f"containerd has not done with the task of container {container_id}")
             time.sleep(_PAUSE_S)
-    for bundle in bundles - {""}:
-        _await_clearance(bundle)
     _remove_group(session, container_id)
     _remove_socket(session, container_id)
 
@@ -68,22 +68,18 @@ def await_creation(session: Session, container_id: str) -> None:
 def await_deletion(client: Client, container_id: str, *, born_before: float = 0.0) -> None:
     """Return when a task that is not listed has no shim any more either; ``born_before`` (seconds since the epoch) any time.
 
-    One that is being deleted goes by itself, if the daemon that began that is still there. One that does not is nobody's: it
-    is ended here, and the daemon, which hears of that, clears away its bundle.
+    One that is being deleted goes by itself, if the daemon that began that is still there. One that does not is nobody's.
 
     Raises:
-        UnavailableError: the daemon has not; the next command tries again.
+        UnavailableError: what it leaves could not be cleared away; the next command tries again.
     """
     from pyctl.ops.tasks import began_at
 
     for pid in _shims(client.namespace, container_id):
         if born_before and began_at(pid) > born_before:
             continue
-        bundle = _working_directory(pid)
         if not _ends_within(pid, _AGED_S if _is_old(pid, client.address) else _DELETION_S):
-            _end(pid)
-        if bundle:
-            _await_clearance(bundle)
+            _end_with_bundle(pid)
 
 
 def _is_old(shim: int, address: str) -> bool:
@@ -94,14 +90,41 @@ def _is_old(shim: int, address: str) -> bool:
     return birth(shim) < birth(server_pid(address))
 
 
-def _await_clearance(bundle: str) -> None:
+def _end_with_bundle(shim: int) -> None:
+    """End a shim. The daemon clears its bundle away when it hears of that; where it does not know the shim, we do."""
     import time
 
-    give_up = time.monotonic() + _PATIENCE_S
-    while os.path.exists(bundle):
+    bundle, command = _working_directory(shim), _read(f"/proc/{shim}/cmdline").split(b"\0")[:-1]
+    _end(shim)
+    give_up = time.monotonic() + _CLEARANCE_S
+    while bundle and os.path.exists(bundle):
         if time.monotonic() > give_up:
-            raise UnavailableError(f"containerd has not cleared away {bundle}")
+            _clear_away(bundle, [os.fsdecode(word) for word in command])
+            return
         time.sleep(_PAUSE_S)
+
+
+def _clear_away(bundle: str, command: list[str]) -> None:
+    """As containerd does: the shim's own ``delete`` ends and removes what its runtime has made, then the bundle goes.
+
+    Nothing but files of its own and empty directories, lest a root file system is still mounted there. ``delete`` fails
+    where no runtime has begun.
+    """
+    import subprocess
+
+    deletion = [*command, "-bundle", bundle, "delete"]
+    try:
+        subprocess.run(deletion, cwd=bundle, check=False, timeout=_PATIENCE_S, capture_output=True)
+        for folder in filter(os.path.isdir, (os.path.realpath(f"{bundle}/work"), bundle)):
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    os.rmdir(entry.path)
+                else:
+                    os.unlink(entry.path)
+            os.rmdir(folder)
+    except (OSError, subprocess.SubprocessError) as error:
+        if os.path.exists(bundle):
+            raise UnavailableError(f"containerd has not cleared away {bundle}: {error}") from error
 
 
 def _remove_group(session: Session, container_id: str) -> None:

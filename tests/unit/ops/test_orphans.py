@@ -35,7 +35,7 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shim(tmp_path: Path, bundle: Path) -> Iterator[subprocess.Popen[bytes]]:
-    argv = ["/x/containerd-shim-test", "-c", _LISTEN, "-namespace", "ns", "-id", ID, "-address", str(tmp_path / "s")]
+    argv = [str(tmp_path / "containerd-shim-test"), "-c", _LISTEN, "-namespace", "ns", "-id", ID, "-address", str(tmp_path / "s")]
     with listener(argv, bundle) as process:
         yield process
 
@@ -89,6 +89,7 @@ def test_a_shim_of_the_daemon_before_is_ended_when_no_runtime_works_for_it(
     tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(orphans, "_CLEARANCE_S", 0.0)
     address = f"{tmp_path}/containerd.sock"
     runtime = ["/x/runc", "-c", _LISTEN, "--root", "/x", "create", ID, f"{tmp_path}/r"]
     time.sleep(0.02)  # the kernel counts births in hundredths of a second
@@ -96,7 +97,7 @@ def test_a_shim_of_the_daemon_before_is_ended_when_no_runtime_works_for_it(
         with listener(runtime, tmp_path), pytest.raises(UnavailableError, match="has not done with the task"):
             orphans.await_creation(session(has_task=False, address=address), ID)
         assert shim.poll() is None
-        with pytest.raises(UnavailableError, match="has not done with the task"):
+        with pytest.raises(UnavailableError, match="has not cleared away"):
             orphans.await_creation(session(has_task=False, address=address), ID)
         assert shim.wait(10) == -9
         bundle.rmdir()  # as the daemon would
@@ -122,9 +123,39 @@ def test_one_that_nobody_deletes_any_more_is_ended(
     bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orphans, "_DELETION_S", 0.0)
-    monkeypatch.setattr(orphans, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(orphans, "_CLEARANCE_S", 0.0)
     orphans.await_deletion(session(has_task=False, namespace="other").client, ID)
     assert shim.poll() is None
     with pytest.raises(UnavailableError, match="has not cleared away"):
-        orphans.await_deletion(session(has_task=False).client, ID)  # there is no daemon here that would
+        orphans.await_deletion(session(has_task=False).client, ID)  # no daemon here does, and there is no such shim
     assert shim.wait(10) == -9
+
+
+def test_a_bundle_that_nobody_clears_away_goes_with_its_own_files_and_no_others(
+    tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_DELETION_S", 0.0)
+    monkeypatch.setattr(orphans, "_CLEARANCE_S", 0.0)
+    program, work, precious = tmp_path / "containerd-shim-test", tmp_path / "work", bundle / "rootfs/precious"
+    program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nexit 1\n')
+    program.chmod(0o755)
+    work.mkdir()
+    (bundle / "work").symlink_to(work)
+    (bundle / "config.json").touch()
+    precious.mkdir(parents=True)
+    with pytest.raises(UnavailableError, match="Directory not empty"):
+        orphans.await_deletion(session(has_task=False).client, ID)
+    assert precious.exists() and not work.exists() and shim.wait(10) == -9
+    assert (tmp_path / "asked").read_text().endswith(f"-bundle {bundle} delete\n")
+
+
+def test_a_bundle_is_gone_with_the_shim_that_nobody_knew(
+    tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_IDLE_S", 0.0)
+    monkeypatch.setattr(orphans, "_CLEARANCE_S", 0.0)
+    (tmp_path / "containerd-shim-test").symlink_to("/bin/true")
+    (bundle / "rootfs").mkdir()
+    (bundle / "config.json").touch()
+    orphans.await_creation(session(has_task=False), ID)
+    assert not bundle.exists() and shim.wait(10) == -9
