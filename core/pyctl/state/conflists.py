@@ -157,10 +157,13 @@ def _gathered(config: dict[str, Any], directory: str) -> dict[str, Any]:
 
 
 def _broken(config: Any, path: str, problem: str) -> Network:
-    """Named by what can be read of it, or else by its file."""
+    """Named by what can be read of it, or else by its file: ``nerdctl-NAME.conflist``, ``10-NAME.conflist``."""
     name = config.get("name") if isinstance(config, dict) else None
     if not isinstance(name, str):
-        name = os.path.splitext(os.path.basename(path))[0].removeprefix("nerdctl-")
+        name = os.path.splitext(os.path.basename(path))[0]
+        prefix, _, rest = name.partition("-")
+        if rest and (prefix == "nerdctl" or prefix.isdecimal()):
+            name = rest
     return Network(name=name, driver="", kind="", path=path, problem=problem)
 
 

@@ -109,8 +109,9 @@ def test_a_folder_of_the_networks_name_adds_plugins(tmp_path: Path) -> None:
     assert kinds == {"foreign": ["macvlan", "tuning"], "alone": ["macvlan"]}
 
 
-def test_a_broken_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "broken.conflist").write_text("{")
+@pytest.mark.parametrize("name", ["broken", "nerdctl-broken", "10-broken"])
+def test_a_broken_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.conflist").write_text("{")
     with pytest.raises(InvalidArgumentError, match=r"broken\.conflist is not a CNI network configuration"):
         networks.find(str(tmp_path), "default", "broken")
 
