@@ -209,9 +209,10 @@ def test_a_command_killed_while_a_plugin_runs_is_cleaned_up_after(
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     plugin = tmp_path / "cable"
-    plugin.write_text(f'#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && read -r line < {gate}\nexec /usr/lib/cni/ptp\n')
+    plugin.write_text(f'#!/bin/sh\n[ "$CNI_COMMAND" = ADD ] && read -r line < {gate}\nexec /usr/lib/cni/tuning\n')
     plugin.chmod(0o755)
-    network("cablenet", {"type": "cable", "ipam": _pool(tmp_path, "10.83.0.0/24")})
+    ptp = {"type": "ptp", "ipMasq": True, "ipam": _pool(tmp_path, "10.83.0.0/24")}
+    network("cablenet", ptp, {"type": "firewall"}, {"type": "cable"})
     flags = ("--cni-path", f"{tmp_path}:/usr/lib/cni")
     killed = pyctl.popen(*flags, "run", "-d", "--network", "cablenet", busybox, "sleep", "60")
     with os.fdopen(open_gate(gate), "w") as opened:
@@ -222,3 +223,5 @@ def test_a_command_killed_while_a_plugin_runs_is_cleaned_up_after(
     assert following.wait(60) == 0
     assert os.listdir(_RESULTS) == []
     assert [path.name for path in (tmp_path / "pool" / "cablenet").iterdir() if path.name[0].isdigit()] == []
+    rules = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
+    assert "10.83.0." not in rules  # firewall does not know which are its own unless it is told the result

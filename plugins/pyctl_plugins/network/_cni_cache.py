@@ -1,6 +1,7 @@
 """What was done to a container, in libcni's place and format, so that every user of CNI on this host sees it.
 
-A file is written before the first plug-in runs, without a result: from then on anybody knows what there is to undo.
+A file is written before the first plug-in runs, without a result, and again with every result that says more: from then on
+anybody knows what there is to undo.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _KIND = "cniCacheV1"
 class Cached(Record):
     """One attachment. ``owner`` is CNI's container ID (``<namespace>-<id>``); ``config`` the list's JSON text.
 
-    ``result`` is the last plug-in's, in the list's version; empty until all of them have run. ``refused`` is the
-    position of the plug-in that refused to connect, -1 when none did: it and those after it have nothing to undo.
-    ``directories`` are where the binaries were.
+    ``result`` is that of the last plug-in that has run, in the list's version. ``refused`` is the position of the plug-in
+    that refused to connect, -1 when none did: it and those after it have nothing to undo. ``directories`` are where the
+    binaries were.
     """
 
     network: str

@@ -7,7 +7,7 @@ from pyctl_plugins.network import _cni_config, _cni_exec, _cni_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from pyctl_hookspecs import Host
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 
 
 _SHARED = ("portmap", "firewall")  # they look whether a rule of all containers is there, then write it: one at a time
-
-
-class RefusedError(PyctlError):
-    """The plug-in at ``position`` refused to connect."""
-
-    code = "plugin_failed"
-
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(message)
-        self.position = position
 
 
 class Runner:
@@ -67,22 +57,29 @@ class Runner:
             version = self.chain.version
         self.chain = self.chain.settled(version)
 
-    def add(self, cached: Cached) -> dict[str, Any]:
-        """Connect; the last plug-in's result. After a failure what was done stays: ``delete`` undoes it.
+    def add(self, cached: Cached, keep: Callable[[Cached], None]) -> Cached:
+        """Connect; the attachment with the last plug-in's result. After a failure what was done stays: ``delete`` undoes it.
+
+        ``keep`` gets it whenever it says more: should we be killed, firewall removes the rules of those addresses alone that
+        it is told.
 
         Raises:
-            RefusedError: a plug-in's own message.
+            PluginFailedError: a plug-in's own message.
             PyctlError: one was interrupted, or did not answer in time.
         """
-        result: dict[str, Any] = {}
         for position, plugin in enumerate(self.chain.plugins):
+            more = {"prevResult": cached.result} if cached.result else {}
             try:
-                result = self._run(plugin, "ADD", cached, {"prevResult": result} if result else {}, may_cancel=True)
-            except _cni_exec.PluginFailedError as error:
-                raise RefusedError(str(error), position) from error
+                result = self._run(plugin, "ADD", cached, more, may_cancel=True)
+            except _cni_exec.PluginFailedError:
+                keep(cached.replace(refused=position))
+                raise
             if not result:
                 raise PyctlError(f"plug-in {plugin['type']}: no result")
-        return result
+            if result != cached.result:
+                cached = cached.replace(result=result)
+                keep(cached)
+        return cached
 
     def add_one(self, position: int, cached: Cached) -> None:
         """Let one plug-in of the chain do its part again, on what all of them did before."""

@@ -102,8 +102,7 @@ def _reconnect(runner: Runner, cached: Cached, asked: Cached) -> None:
     runner.delete(cached, cached.netns)
     again = asked.replace(config=cached.config)
     _cni_cache.write(again)
-    result = runner.add(again)
-    _cni_cache.write(again.replace(result=result))
+    result = runner.add(again, _cni_cache.write).result
     before, now = (_cni_result.Facts(_cni_result.as_1_0(r), asked.interface).addresses for r in (cached.result, result))
     if before != now:
         raise PyctlError(f"network {asked.network} gave {', '.join(now)} instead of {', '.join(before)}")

@@ -72,8 +72,7 @@ def setup_network(request: NetworkRequest, undo_token: str, host: Host) -> Netwo
             ports = _ports.hold(request, _cni_pool.families(runner.chain), host)
             cached = _cached(request, runner.chain, ports, host)
             _cni_cache.write(cached)
-        cached = cached.replace(result=_add(runner, cached, request))
-        _cni_cache.write(cached)
+        cached = _add(runner, cached, request)
     result = _cni_result.as_1_0(cached.result)
     facts = _cni_result.Facts(result, request.interface)
     mac_address = facts.mac_address or _mac_address(request)
@@ -163,16 +162,14 @@ def _undo(cached: Cached, host: Host) -> None:
     cleanup(f"{cached.network}/{cached.owner}/{cached.interface}{ports}", host)
 
 
-def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> dict[str, Any]:
-    from pyctl_plugins.network import _cni_cache, _cni_chain, _cni_pool
+def _add(runner: Runner, cached: Cached, request: NetworkRequest) -> Cached:
+    from pyctl_plugins.network import _cni_cache, _cni_pool
 
     try:
-        return runner.add(cached)
+        return runner.add(cached, _cni_cache.write)
     except CancelledError:
         raise
     except PyctlError as error:
-        if isinstance(error, _cni_chain.RefusedError):
-            _cni_cache.write(cached.replace(refused=error.position))
         context = f"failed to connect {request.interface} to network {runner.chain.name}"
         for wanted in (request.ip, request.ip6):
             if wanted and _cni_pool.is_taken(runner.chain, wanted, cached.owner):
