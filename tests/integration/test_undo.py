@@ -103,9 +103,9 @@ def test_a_kill_while_the_task_is_made_leaves_nothing(pyctl: Pyctl, engine: Engi
         assert leaks.new(before, engine) == []
 
 
-@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("command", ["is there", "hears late of it", "is killed"])
 def test_what_containerd_was_making_when_it_died_is_cleared_away(
-    pyctl: Pyctl, engine: Engine, busybox: str, name: str, tmp_path: Path, is_killed: bool
+    pyctl: Pyctl, engine: Engine, busybox: str, name: str, tmp_path: Path, command: str
 ) -> None:
     """Its runtime is ended with a control group made and nothing noted; containerd 1.6 would keep the shim for good."""
     _warm(pyctl, busybox)
@@ -118,11 +118,14 @@ def test_what_containerd_was_making_when_it_died_is_cleared_away(
     flags = ("-d", "--network", "none", "--name", name, "--runtime", str(runtime))
     with pyctl.popen("run", *flags, busybox, "sleep", "60", env=pyctl.env(), stderr=subprocess.DEVNULL) as process:
         at_gate = open_gate(gate)
-        if is_killed:
+        if command == "is killed":
             process.kill()
+        elif command == "hears late of it":
+            process.send_signal(signal.SIGSTOP)
         engine.restart()
         os.close(at_gate)
-        assert process.wait(30) == (-9 if is_killed else 125)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(30) == (-9 if command == "is killed" else 125)
     begun = time.monotonic()
     pyctl("system", "reconcile")
     assert time.monotonic() - begun < 5 and leaks.new(before, engine) == []

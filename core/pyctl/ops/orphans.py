@@ -61,8 +61,8 @@ def await_creation(session: Session, container_id: str) -> None:
             if now - begun > _PATIENCE_S:
                 raise UnavailableError(f"containerd has not done with the task of container {container_id}")
             time.sleep(_PAUSE_S)
-    _remove_group(session, container_id)
-    _remove_socket(session, container_id)
+    _remove_group(session.client, container_id)
+    _remove_socket(session.client, container_id)
 
 
 def await_deletion(client: Client, container_id: str, *, born_before: float = 0.0) -> None:
@@ -80,6 +80,20 @@ def await_deletion(client: Client, container_id: str, *, born_before: float = 0.
             continue
         if not _ends_within(pid, _AGED_S if _is_old(pid, client.address) else _DELETION_S):
             _end_with_bundle(pid)
+    if not born_before:
+        _await_runtimes(client, container_id)
+        _remove_group(client, container_id)
+
+
+def _await_runtimes(client: Client, container_id: str) -> None:
+    """A daemon that is killed leaves them at work, and the next one does not wait for them."""
+    import time
+
+    give_up = time.monotonic() + _PATIENCE_S
+    while any(not is_shim for _, is_shim in _workers(client.namespace, container_id)):
+        if time.monotonic() > give_up:
+            raise UnavailableError(f"a runtime has not done with container {container_id}")
+        time.sleep(_PAUSE_S)
 
 
 def _is_old(shim: int, address: str) -> bool:
@@ -127,20 +141,20 @@ def _clear_away(bundle: str, command: list[str]) -> None:
             raise UnavailableError(f"containerd has not cleared away {bundle}: {error}") from error
 
 
-def _remove_group(session: Session, container_id: str) -> None:
-    """Remove the control group of a container that never came to be, and end what was left in it."""
+def _remove_group(client: Client, container_id: str) -> None:
+    """Remove the control group of a container without a task, and end what was left in it."""
     from pyctl.ops.ending import group_of
     from pyctl.spec.cgroups import cgroups_path, group_members, remove_group
 
     try:
-        path = group_of(session.client.containers.get(container_id))
+        path = group_of(client.containers.get(container_id))
     except NotFoundError:
-        path = cgroups_path(container_id, session.namespace, "", session.settings.cgroup_manager)
+        path = cgroups_path(container_id, client.namespace, "", "cgroupfs")
     _kill_members(group_members(path), container_id)
     remove_group(path)
 
 
-def _remove_socket(session: Session, container_id: str) -> None:
+def _remove_socket(client: Client, container_id: str) -> None:
     """Remove the socket of a shim that never came to be: its program was ended between the two, and nobody knows of it.
 
     The name is a rule of containerd's shims (``SocketAddress`` in its ``pkg/shim``).
@@ -149,7 +163,7 @@ def _remove_socket(session: Session, container_id: str) -> None:
 
     from pyctl.containerd.dial import socket_path
 
-    name = sha256(f"{socket_path(session.address)}/{session.namespace}/{container_id}".encode()).hexdigest()
+    name = sha256(f"{socket_path(client.address)}/{client.namespace}/{container_id}".encode()).hexdigest()
     try:
         os.unlink(f"/run/containerd/s/{name}")
     except FileNotFoundError:

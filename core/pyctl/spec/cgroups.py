@@ -93,7 +93,8 @@ def oom_kills(path: str, root: str = "/sys/fs/cgroup") -> int | None:
 
 def group_members(path: str, root: str = "/sys/fs/cgroup") -> set[int]:
     """The processes in a container's group, whichever hierarchy they are in. ``path`` is its ``linux.cgroupsPath``."""
-    return {int(pid) for folder in _folders(path, root) for pid in (read_whole(f"{folder}/cgroup.procs") or b"").split()}
+    listed = [read_whole(f"{folder}/cgroup.procs") or b"" for folder in _folders(path, root)]
+    return {int(pid) for pids in listed for pid in pids.split()} - {0}  # one of another process namespace
 
 
 def remove_group(path: str, root: str = "/sys/fs/cgroup", patience_s: float = 1.0) -> None:
@@ -120,11 +121,12 @@ def remove_group(path: str, root: str = "/sys/fs/cgroup", patience_s: float = 1.
 
 
 def _folders(path: str, root: str) -> list[str]:
-    """Where a group is: once in version 2, in each hierarchy of version 1."""
+    """A group's directories, in version 1 those of every hierarchy; each after what is below it."""
     from glob import escape, glob
 
     below = _below(path)
-    return glob(f"{escape(root)}/{escape(below)}") + glob(f"{escape(root)}/*/{escape(below)}") if below else []
+    tops = glob(f"{escape(root)}/{escape(below)}") + glob(f"{escape(root)}/*/{escape(below)}") if below else []
+    return [folder for top in tops for folder, _, _ in os.walk(top, topdown=False)]
 
 
 def is_frozen(groups: str, root: str = "/sys/fs/cgroup") -> bool:

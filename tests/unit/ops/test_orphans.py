@@ -60,8 +60,8 @@ def session(*, has_task: bool, namespace: str = "ns", address: str = "/x/contain
 
     tasks, containers = SimpleNamespace(get=get), SimpleNamespace(get=get_container)
     client = SimpleNamespace(tasks=tasks, containers=containers, namespace=namespace, address=address)
-    paths, settings = SimpleNamespace(fifo_dir=lambda _: "/nowhere"), SimpleNamespace(cgroup_manager="cgroupfs")
-    return SimpleNamespace(namespace=namespace, client=client, paths=paths, settings=settings, address=address)
+    paths = SimpleNamespace(fifo_dir=lambda _: "/nowhere")
+    return SimpleNamespace(namespace=namespace, client=client, paths=paths, address=address)
 
 
 def test_a_shim_without_a_bundle_is_ended_with_its_socket(tmp_path: Path, bundle: Path, shim: subprocess.Popen[bytes]) -> None:

@@ -40,12 +40,15 @@ def test_a_group_is_removed_from_every_hierarchy(tmp_path: Path, path: str, plac
     groups = [tmp_path / hierarchy / place for hierarchy in hierarchies]
     for number, group in enumerate(groups):
         group.mkdir(parents=True)
-        (group / "cgroup.procs").write_text(f"7\n{number}\n")
-    assert group_members(path, str(tmp_path)) == {7, *range(len(groups))}
+        (group / "inner").mkdir()
+        (group / "cgroup.procs").write_text("0\n")
+        (group / "inner/cgroup.procs").write_text(f"7\n{number + 8}\n")
+    assert group_members(path, str(tmp_path)) == {7, *range(8, 8 + len(groups))}
     for group in groups:
         with pytest.raises(OSError, match="not empty"):
             remove_group(path, str(tmp_path), patience_s=0)
-        (group / "cgroup.procs").unlink()  # in the kernel's file system it is no obstacle
+        for procs in ("cgroup.procs", "inner/cgroup.procs"):
+            (group / procs).unlink()  # in the kernel's file system it is no obstacle
     remove_group(path, str(tmp_path))
     remove_group(path, str(tmp_path))
     assert not any(group.exists() for group in groups) and groups[0].parent.exists()
