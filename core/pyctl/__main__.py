@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # its Python half, signal, is milliseconds
+import _thread
 import gc
 import io
 import os
 import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> None:
@@ -16,6 +23,8 @@ def main() -> None:
     """
     try:
         gc.disable()
+        if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # not where the shell has it ignored
+            _signal.signal(_signal.SIGINT, interrupt)
         _open_what_is_closed()
         for stream in (sys.stdout, sys.stderr):
             # Names and logs are bytes to us: whatever the locale, they leave as they came.
@@ -25,6 +34,20 @@ def main() -> None:
     except KeyboardInterrupt:  # before there was a command to interrupt, or after it
         code = 130
     os._exit(code)
+
+
+def interrupt(_number: int, frame: FrameType | None) -> None:
+    """Handle Ctrl-C as Python does, but not in the middle of Python's import system, where an exception may be lost, or
+    leave a lock taken that every other thread then waits for: a moment later.
+    """
+    if frame is None or not frame.f_code.co_filename.startswith("<frozen importlib"):
+        raise KeyboardInterrupt
+    _thread.start_new_thread(_interrupt_soon, ())
+
+
+def _interrupt_soon() -> None:
+    time.sleep(0.001)
+    os.kill(os.getpid(), _signal.SIGINT)
 
 
 def run(argv: list[str]) -> int:
