@@ -33,7 +33,7 @@ FOREIGN = "walk-cni"  # its conflist is not ours: the real CNI binaries set it u
 VOLUMES = ["walk-v", "walk-w"]
 PROGRAMS = [["sleep", "300"], ["sleep", "300"], ["sleep", "300"], ["true"], ["sh", "-c", "sleep 0.3; exit 3"], ["nosuch"]]
 _SLOW_S = 15.0 if os.environ.get("WALK_RESTARTS", "0") != "0" else 8.0  # containerd itself waits while it comes back
-_IN_THE_SCRIPT = r'/pyctl", line \d+, in <module>\n +(from|sys)'
+_IN_THE_SCRIPT = r'/pyctl", line \d+, in <module>\n(?: +from|(?: +(?!File)[^\n]*\n)*KeyboardInterrupt)'
 _NOT_OURS = re.compile(
     f"Fatal Python error|<frozen (site|zipimport)>|failed to set __main__|Exception ignored in|{_IN_THE_SCRIPT}"
 )
