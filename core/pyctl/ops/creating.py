@@ -128,9 +128,11 @@ def _take_name(session: Session, name: str, container_id: str) -> None:
         from pyctl.ops.reconciling import undo_container
 
         owner = session.names.owner(name)
-        if not owner or not (undo_container(session, owner) or _is_known_nowhere(session, owner)):
+        if not owner:
             raise
-        session.names.release(name, owner)
+        undo_container(session, owner)
+        if _is_known_nowhere(session, owner):
+            session.names.release(name, owner)
         session.names.acquire(name, container_id)
 
 

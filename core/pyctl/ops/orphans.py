@@ -150,8 +150,9 @@ def _remove_group(client: Client, container_id: str) -> None:
         path = group_of(client.containers.get(container_id))
     except NotFoundError:
         path = cgroups_path(container_id, client.namespace, "", "cgroupfs")
-    _kill_members(group_members(path), container_id)
-    remove_group(path)
+    if path.endswith(container_id):  # and not one that another tool has it share
+        _kill_members(group_members(path), container_id)
+        remove_group(path)
 
 
 def _remove_socket(client: Client, container_id: str) -> None:
