@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     from pyctl.containerd.client import Client
     from pyctl.containerd.records import ExitStatus, TaskStatus
+    from pyctl.containerd.tasks import WaitHandle
 
 _KILL = 9
+_THAWED_S = 3.0  # from a process that is thawed and killed to its end, on a machine that is busy
 
 
 def now_text() -> str:
@@ -96,7 +98,7 @@ def kill_and_wait(client: Client, container_id: str, known: TaskStatus | None = 
         if status.status != "running" or not _kill_init(status.pid, container_id):
             client.tasks.kill(container_id, _KILL, all_processes=True)
         if status.status in ("paused", "pausing"):
-            _thaw(client, container_id)
+            _thaw(client, container_id, waiting)
         ended = waiting.result()
     except NotFoundError:
         waiting.cancel()
@@ -188,16 +190,17 @@ def await_dying(dying: dict[str, int], container_id: str) -> bool:
     return True
 
 
-def _thaw(client: Client, container_id: str) -> None:
-    """A frozen process dies only once it is thawed. Some runtimes thaw to kill: then it may be over already."""
+def _thaw(client: Client, container_id: str, waiting: WaitHandle) -> None:
+    """A frozen process dies only once it is thawed. Some runtimes thaw to kill, and then refuse to: its end is under way."""
     try:
         client.tasks.resume(container_id)
     except NotFoundError:
         raise
-    except PyctlError:
-        status = find_task(client, container_id)
-        if status is not None and status.status in ("paused", "pausing"):
-            raise
+    except PyctlError as error:
+        try:
+            waiting.result(_THAWED_S)
+        except TimeoutError:
+            raise error from None
 
 
 # What runc and crun say when the command cannot be run; a runtime's failure has no status code of its own.

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pyctl.ops.tasks import _kill_init, await_dying, await_end
+from pyctl.containerd.records import ExitStatus, TaskStatus
+from pyctl.ops.tasks import _kill_init, await_dying, await_end, kill_and_wait
+from pyctl_hookspecs.errors import PyctlError
 
 _FOREVER = ["sleep", "1000"]
 
@@ -67,3 +71,27 @@ def test_one_that_was_killed_is_waited_for_once(sleeper: subprocess.Popen[bytes]
     assert not await_dying(dying, "c1") and dying == {}
     with pytest.raises(OSError):
         os.fstat(process)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_runtime_that_thaws_to_kill_need_not_resume(ends: bool) -> None:
+    """It says "container not paused" then, and the task may be called paused until the end is known."""
+
+    def refuse(_container_id: str) -> None:
+        raise PyctlError("container not paused")
+
+    def result(timeout_s: float | None = None) -> ExitStatus:
+        if timeout_s is not None and not ends:
+            raise TimeoutError
+        return ExitStatus(code=137, exited_at="then")
+
+    waiting = SimpleNamespace(result=result, cancel=lambda: None)
+    tasks = SimpleNamespace(wait=lambda _: waiting, kill=lambda *_, all_processes: None, resume=refuse)
+    client: Any = SimpleNamespace(tasks=tasks)
+    paused = TaskStatus(container_id="c", exec_id="", pid=1, status="paused")
+    if ends:
+        ended = kill_and_wait(client, "c", paused)
+        assert ended is not None and (ended.status, ended.exit_status) == ("stopped", 137)
+    else:
+        with pytest.raises(PyctlError, match="not paused"):
+            kill_and_wait(client, "c", paused)
