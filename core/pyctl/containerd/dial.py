@@ -25,11 +25,11 @@ def socket_path(address: str) -> str:
 
 
 def server_pid(address: str) -> int:
-    """The process that listens at an address; 0 if it is none of this process namespace, or nobody listens."""
+    """The process that listens at an address; 0 if it is none of this process namespace, or takes no connection now."""
     import _socket
     import struct
 
-    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     try:
         probe.connect(socket_path(address))
         pid: int = struct.unpack("3i", probe.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12))[0]

@@ -86,3 +86,4 @@ def test_anything_but_a_unix_socket_is_an_invalid_address(address: str) -> None:
 def test_whoever_listens_is_known(listener: socket.socket, tmp_path: Path) -> None:
     assert dial.server_pid(f"unix://{listener.getsockname()}") == os.getpid()
     assert dial.server_pid(str(tmp_path / "nobody.sock")) == 0
+    assert dial.server_pid(listener.getsockname()) == 0  # the first is in its queue, which is full: nobody accepts
